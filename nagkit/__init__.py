@@ -1,0 +1,31 @@
+"""nagkit: neural architecture generation in the notebook.
+
+Everything a notebook needs is here; each name loads its part of the package at first use.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+__version__ = version("nagkit")
+
+_PLACES = {
+    "Architecture": "nagkit.space",
+    "Constraint": "nagkit.metrics",
+    "Front": "nagkit.metrics",
+    "Guidance": "nagkit.diffusion.guidance",
+    "Metric": "nagkit.metrics",
+    "NagkitError": "nagkit.errors",
+    "Objective": "nagkit.metrics",
+    "benchmark": "nagkit.benchmarks",
+    "generator": "nagkit.generators",
+    "predictor": "nagkit.predictors",
+    "space": "nagkit.spaces",
+}
+__all__ = ["__version__", *sorted(_PLACES)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'nagkit' has no attribute {name!r}; it offers {', '.join(_PLACES)}.")
+    return getattr(import_module(_PLACES[name]), name)

@@ -1,0 +1,1 @@
+"""Measured tables of architectures: registry, readers, look-up."""

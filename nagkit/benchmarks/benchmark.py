@@ -1,0 +1,35 @@
+"""What every benchmark offers: known values of architectures, with their provenance."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.space import SearchSpace
+
+
+class Benchmark(Protocol):
+    """Measured or exact values of the architectures of one space."""
+
+    name: str
+    space: SearchSpace
+    metrics: Mapping[str, Metric]
+
+    def look_up(
+        self, tokens: Int[np.ndarray, "n L"], metrics: str | Sequence[str]
+    ) -> Float[np.ndarray, "n"] | Float[np.ndarray, "n m"]:
+        """The values of these architectures in each metric's unit, NaN where unknown.
+
+        One name gives ``(n,)``, a list of m names ``(n, m)``.
+        """
+        ...
+
+    def objective(self, metric: str) -> Objective:
+        """The wish to improve a metric, by the values of this benchmark."""
+        ...
+
+    def constraint(self, metric: str, low: float = -np.inf, high: float = np.inf) -> Constraint:
+        """The demand that a metric stays within [low, high], by the values of this benchmark."""
+        ...

@@ -1,0 +1,1 @@
+"""Contract suites: what every space, benchmark, predictor and generator has to keep."""

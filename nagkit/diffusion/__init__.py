@@ -1,0 +1,1 @@
+"""The mathematics of diffusion over slots: processes, denoiser, guidance."""

@@ -1,0 +1,1 @@
+"""Laws over architectures that can be sampled and steered."""

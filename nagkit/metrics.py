@@ -1,0 +1,158 @@
+"""What is measured, what is wanted, what is allowed, and what is best: Metric, Objective, Constraint, Front."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas
+
+    from nagkit.space import SearchSpace
+
+Values = Callable[[Int[np.ndarray, "n L"]], Float[np.ndarray, "n"]]  # tokens to one number each, in the metric's unit
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One measured quantity: name, unit and direction, and under which conditions it holds.
+
+    ``source`` says where the numbers come from, ``licence`` under which terms; ``seeds`` how many trainings a value
+    averages. Fields that do not matter to a metric are ``None``.
+    """
+
+    name: str
+    unit: str
+    direction: Literal["max", "min"]
+    dataset: str | None = None
+    split: str | None = None
+    epochs: int | None = None
+    seeds: str | None = None
+    device: str | None = None
+    batch: int | None = None
+    source: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        arguments.one_of("direction", self.direction, ("max", "min"))
+
+    @property
+    def sign(self) -> int:
+        """+1 where more is better, -1 where less is."""
+        return 1 if self.direction == "max" else -1
+
+    @property
+    def label(self) -> str:
+        """What an axis says: name, unit, direction."""
+        return f"{self.name.replace('_', ' ')} ({self.unit}, {'more' if self.sign > 0 else 'less'} is better)"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric to improve, and who gives its values: a predictor's or a benchmark's method, or an exact cost."""
+
+    metric: Metric
+    values: Values
+
+    def __post_init__(self) -> None:
+        _check_pair(self.metric, self.values)
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A metric that has to stay within [low, high], and who gives its values; NaN never satisfies."""
+
+    metric: Metric
+    values: Values
+    low: float = -np.inf
+    high: float = np.inf
+
+    def __post_init__(self) -> None:
+        _check_pair(self.metric, self.values)
+        low, high = arguments.real("low", self.low), arguments.real("high", self.high)
+        if low > high:
+            raise ArgumentError(f"low must not exceed high for {self.metric.name}; got {low:g}, {high:g}. Swap them.")
+        if low == -np.inf and high == np.inf:
+            raise ArgumentError(f"The constraint on {self.metric.name} has no bound; give low, high or both.")
+
+    def __str__(self) -> str:
+        name, unit = self.metric.name, self.metric.unit
+        if self.low == -np.inf:
+            return f"{name} ≤ {self.high:g} {unit}"
+        if self.high == np.inf:
+            return f"{name} ≥ {self.low:g} {unit}"
+        return f"{self.low:g} ≤ {name} ≤ {self.high:g} {unit}"
+
+
+def _check_pair(metric: Any, values: Any) -> None:
+    if not isinstance(metric, Metric):
+        raise ArgumentError(f"metric must be a nagkit Metric, for example benchmark.metrics['params']; got {metric!r}.")
+    if not callable(values):
+        raise ArgumentError(f"values must be a function of tokens that gives {metric.name}; got {values!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """Architectures none of which another beats in every metric, best first in the first metric.
+
+    ``tokens (m, L)`` and ``values (m, k)`` belong together; column ``j`` of the values is ``metrics[j]``.
+    """
+
+    space: "SearchSpace"
+    metrics: tuple[Metric, ...]
+    tokens: Int[np.ndarray, "m L"]
+    values: Float[np.ndarray, "m k"]
+
+    @classmethod
+    def of(
+        cls,
+        space: "SearchSpace",
+        metrics: Sequence[Metric],
+        tokens: Int[np.ndarray, "n L"],
+        values: Float[np.ndarray, "n k"],
+    ) -> "Front":
+        """The non-dominated rows among these, each architecture once; rows with an unknown value are left out."""
+        import moocore
+
+        tokens, values = space.check(tokens), np.asarray(values, dtype=np.float64)
+        if values.shape != (len(tokens), len(metrics)):
+            raise ArgumentError(f"values must have shape ({len(tokens)}, {len(metrics)}); got {values.shape}.")
+        tokens, first = np.unique(tokens, axis=0, return_index=True)
+        values = values[first]
+        known = np.isfinite(values).all(1)
+        tokens, values = tokens[known], values[known]
+        signs = np.array([metric.sign for metric in metrics])
+        if len(values):
+            best = moocore.is_nondominated(-values * signs, keep_weakly=True)
+            tokens, values = tokens[best], values[best]
+            order = np.argsort(-values[:, 0] * signs[0], kind="stable")
+            tokens, values = tokens[order], values[order]
+        return cls(space, tuple(metrics), tokens, values)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def sentence(self) -> str:
+        """The front in words: how many architectures, and the range of each metric."""
+        if not len(self):
+            return "No architecture with known values."
+        ranges = [
+            f"{metric.name} {column.min():.4g} to {column.max():.4g} {metric.unit}"
+            for metric, column in zip(self.metrics, self.values.T, strict=True)
+        ]
+        return f"{len(self)} architecture{'s' * (len(self) > 1)} on the front: {', '.join(ranges)}."
+
+    def table(self) -> "pandas.DataFrame":
+        """One row an architecture: its notation and its values, units in the headings."""
+        import pandas as pd
+
+        columns = {f"{m.name} ({m.unit})": self.values[:, j] for j, m in enumerate(self.metrics)}
+        return pd.DataFrame({"architecture": [self.space.decode(row).text for row in self.tokens], **columns})
+
+    def __repr__(self) -> str:
+        return self.sentence()

@@ -1,0 +1,1 @@
+"""Models that learn a metric from labelled architectures."""

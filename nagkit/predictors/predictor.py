@@ -1,0 +1,32 @@
+"""What every predictor offers: learn from labelled architectures, then say value and doubt for any."""
+
+from typing import Protocol, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nagkit.metrics import Metric, Objective
+from nagkit.space import SearchSpace
+
+
+class Predictor(Protocol):
+    """A model of one metric over one space."""
+
+    space: SearchSpace
+    metric: Metric
+
+    def fit(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n"]) -> Self:
+        """A predictor that has learned from these labels; ``self`` stays as it was."""
+        ...
+
+    def predict(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+        """Mean and spread (one standard deviation) in the metric's unit."""
+        ...
+
+    def score(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The same prediction on the scale of ranks: standard normal over the labels, more is better."""
+        ...
+
+    def objective(self) -> Objective:
+        """The wish to improve the metric, by the values predicted here."""
+        ...

@@ -1,0 +1,195 @@
+"""A search space: an ordered list of categorical slots, a grammar of legal symbols, and exact costs.
+
+Notation: n architectures, L slots, K symbols in the richest slot. A batch is ``tokens (n, L)``, where
+``tokens[i, l]`` indexes ``slots[l].symbols``; ``UNDECIDED`` marks a slot that a generator has not decided yet.
+"""
+
+import hashlib
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import networkx
+
+UNDECIDED = -1
+ENUMERABLE = 1_000_000  # spaces up to this size may be listed whole
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One categorical decision: its name and the symbols to choose from."""
+
+    name: str
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One labelled DAG. Nodes are in topological order, so every edge goes up.
+
+    ``ops[i]`` names the operation of node ``i``; ``edges`` holds pairs ``(i, j)`` with ``i < j``.
+    ``text`` is the architecture in the notation of its space, ``tokens`` its row.
+    """
+
+    space: str
+    ops: tuple[str, ...]
+    edges: frozenset[tuple[int, int]]
+    tokens: tuple[int, ...]
+    text: str
+
+    def __post_init__(self) -> None:
+        n = len(self.ops)
+        wrong = sorted(e for e in self.edges if not 0 <= e[0] < e[1] < n)
+        if wrong:
+            raise ArgumentError(f"edges must satisfy 0 <= i < j < {n}; got {wrong[:3]}.")
+
+    @property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that name this exact labelled graph, the same on every machine."""
+        graph = json.dumps([self.space, self.ops, sorted(self.edges)])
+        return hashlib.sha256(graph.encode()).hexdigest()[:12]
+
+    def graph(self) -> "networkx.DiGraph":
+        """The same DAG for networkx, each node with its ``op``."""
+        import networkx as nx
+
+        graph = nx.DiGraph(space=self.space, text=self.text)
+        graph.add_nodes_from((i, {"op": op}) for i, op in enumerate(self.ops))
+        graph.add_edges_from(sorted(self.edges))
+        return graph
+
+
+class SearchSpace(ABC):
+    """What every search space offers; a new one gives the abstract parts, and a grammar if its slots depend.
+
+    Methods that handle many architectures take and give ``tokens (n, L)``; those a person looks at, one
+    ``Architecture``. Nothing here changes its arguments.
+    """
+
+    name: str
+    slots: tuple[Slot, ...]
+
+    @cached_property
+    def radices(self) -> Int[np.ndarray, "L"]:
+        """Number of symbols in each slot."""
+        return np.array([len(slot.symbols) for slot in self.slots])
+
+    @property
+    def size(self) -> int:
+        """Number of legal rows."""
+        return math.prod(self.radices.tolist())
+
+    def legal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L K"]:
+        """Which symbols the grammar allows in each slot, given the decided slots of each row."""
+        allowed = np.arange(self.radices.max()) < self.radices[:, None]
+        return np.broadcast_to(allowed, (len(tokens), *allowed.shape))
+
+    def check(self, tokens: Any, argument: str = "tokens") -> Int[np.ndarray, "n L"]:
+        """``tokens`` as an int64 batch of legal, complete architectures; anything else is refused by name."""
+        array = np.asarray(tokens)
+        if array.ndim != 2 or array.shape[1] != len(self.slots) or not len(array):
+            raise ArgumentError(
+                f"{argument} must be a batch of shape (n, {len(self.slots)}) with n at least 1 for the space "
+                f"{self.name!r}; got shape {array.shape}. For one row, use row[None]."
+            )
+        if not np.issubdtype(array.dtype, np.integer):
+            raise ArgumentError(
+                f"{argument} must hold whole numbers; got dtype {array.dtype}. space.encode turns text into tokens."
+            )
+        array = array.astype(np.int64, copy=False)
+        bad = (array < 0) | (array >= self.radices)
+        if bad.any():
+            row, slot = np.argwhere(bad)[0]
+            raise ArgumentError(
+                f"{argument}[{row}, {slot}] must be from 0 to {self.radices[slot] - 1} "
+                f"({', '.join(self.slots[slot].symbols)}); got {array[row, slot]}."
+            )
+        return array
+
+    def faults(self, row: Any) -> tuple[str, ...]:
+        """Everything that is wrong with one row, a sentence each; empty when it belongs to the space."""
+        row = np.asarray(row)
+        if row.shape != (len(self.slots),):
+            return (f"A row has {len(self.slots)} slots; this has shape {row.shape}.",)
+        if not np.issubdtype(row.dtype, np.integer):
+            return (f"Slots hold whole numbers; these are {row.dtype}.",)
+        return tuple(
+            f"Slot {l} ({slot.name}) must be from 0 to {len(slot.symbols) - 1}; it is {row[l]}."
+            for l, slot in enumerate(self.slots)
+            if not 0 <= row[l] < len(slot.symbols)
+        )
+
+    def sample(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
+        """Rows drawn slot by slot, each uniform among the symbols that are legal so far."""
+        arguments.whole("n", n)
+        arguments.generator("rng", rng)
+        tokens = np.full((n, len(self.slots)), UNDECIDED)
+        for l in range(len(self.slots)):
+            weight = self.legal(tokens)[:, l] * rng.random((n, self.radices.max()))  # (n, K)
+            tokens[:, l] = weight.argmax(1)
+        return tokens
+
+    def index(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n"]:
+        """The place of each row in the lexicographic list of all rows; see ``at`` for the way back."""
+        self._listable()
+        return np.ravel_multi_index(tuple(self.check(tokens).T), tuple(self.radices))
+
+    def at(self, index: Any) -> Int[np.ndarray, "n L"]:
+        """The rows at these places of the lexicographic list."""
+        self._listable()
+        index = np.asarray(index)
+        if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
+            raise ArgumentError(f"index must be whole numbers of shape (n,); got {index.dtype} {index.shape}.")
+        wrong = index[(index < 0) | (index >= self.size)]
+        if len(wrong):
+            raise ArgumentError(f"index must be from 0 to {self.size - 1}; got {wrong[0]}.")
+        return np.stack(np.unravel_index(index, tuple(self.radices)), axis=1)
+
+    def all(self) -> Int[np.ndarray, "n L"]:
+        """Every row of the space, in lexicographic order; refused where there are more than a million."""
+        return self.at(np.arange(self.size))
+
+    def neighbours(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n m L"]:
+        """All rows that differ in exactly one slot: m = sum(radices - 1) for each."""
+        tokens = self.check(tokens)
+        slot = np.repeat(np.arange(len(self.slots)), self.radices - 1)  # (m,)
+        step = np.concatenate([np.arange(1, k) for k in self.radices])  # (m,)
+        near = np.repeat(tokens[:, None], len(slot), axis=1)  # (n, m, L)
+        near[:, np.arange(len(slot)), slot] += step
+        near[:, np.arange(len(slot)), slot] %= self.radices[slot]
+        return near
+
+    def _listable(self) -> None:
+        if self.size > ENUMERABLE:
+            raise ArgumentError(f"space {self.name!r} has {self.size:.2g} rows; only up to {ENUMERABLE:,} are listed.")
+
+    @abstractmethod
+    def decode(self, row: Any) -> Architecture:
+        """The architecture that one row stands for."""
+
+    @abstractmethod
+    def encode(self, architectures: "Sequence[str | Architecture]") -> Int[np.ndarray, "n L"]:
+        """The rows of architectures, given decoded or in the notation of the space."""
+
+    @abstractmethod
+    def canonical(self, tokens: Int[np.ndarray, "n L"], identity: str) -> Int[np.ndarray, "n L"]:
+        """For each row the first row of its class: equal results mean the same architecture under ``identity``."""
+
+    @abstractmethod
+    def params(self, tokens: Int[np.ndarray, "n L"], classes: int) -> Int[np.ndarray, "n"]:
+        """Exact number of trainable parameters."""
+
+    @abstractmethod
+    def flops(self, tokens: Int[np.ndarray, "n L"], classes: int) -> Int[np.ndarray, "n"]:
+        """Exact number of multiply-accumulate operations for one image."""

@@ -1,0 +1,139 @@
+"""The cell space of NAS-Bench-201 (Dong & Yang, ICLR 2020): four nodes, six edges, five operations on each edge.
+
+A slot is an edge, in the order of the architecture string: (0-1) (0-2) (1-2) (0-3) (1-3) (2-3). As a labelled DAG
+the cell is its line graph: eight nodes, the input, six operations in slot order, the output.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.space import Architecture, SearchSpace, Slot
+from nagkit.spaces.skeleton import PUBLISHED, Skeleton
+
+NONE, SKIP, CONV1, CONV3, POOL = range(5)
+SYMBOLS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+CELL_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+IDENTITIES = ("string", "graph", "benchmark", "function")
+
+_LINE_GRAPH = frozenset(
+    [(0, 1 + i) for i, (source, _) in enumerate(CELL_EDGES) if source == 0]
+    + [(1 + i, 1 + j) for i, a in enumerate(CELL_EDGES) for j, b in enumerate(CELL_EDGES) if a[1] == b[0]]
+    + [(1 + i, 7) for i, (_, target) in enumerate(CELL_EDGES) if target == 3]
+)
+_NOTATION = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
+
+
+class NasBench201(SearchSpace):
+    """15,625 cells; 6,466 different ones under the benchmark's own rule."""
+
+    name = "nas-bench-201"
+    slots = tuple(Slot(f"{source}-{target}", SYMBOLS) for source, target in CELL_EDGES)
+
+    def decode(self, row: Any) -> Architecture:
+        """The architecture of one row; its ``text`` is the string of the benchmark."""
+        tokens = tuple(self.check(np.asarray(row)[None], "row")[0].tolist())
+        ops = tuple(SYMBOLS[k] for k in tokens)
+        a, b, c, d, e, f = ops
+        text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+        return Architecture(self.name, ("input", *ops, "output"), _LINE_GRAPH, tokens, text)
+
+    def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
+        """The rows of architecture strings such as ``|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|``."""
+        if isinstance(architectures, str | Architecture):
+            raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
+        if not len(architectures):
+            raise ArgumentError("architectures must hold at least one architecture; got an empty list.")
+        return np.array([self._row(a) for a in architectures])
+
+    def _row(self, architecture: str | Architecture) -> list[int]:
+        text = architecture.text if isinstance(architecture, Architecture) else architecture
+        match = _NOTATION.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise ArgumentError(
+                f"architectures must be strings of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; got {text!r}."
+            )
+        return [SYMBOLS.index(arguments.one_of("operation", op, SYMBOLS)) for op in match.groups()]
+
+    def canonical(self, tokens: Int[np.ndarray, "n L"], identity: str = "benchmark") -> Int[np.ndarray, "n L"]:
+        """The first row that computes the same, where "the same" is one of four identities.
+
+        ``"string"`` (15,625 classes): the row itself. ``"graph"`` (12,751): skips merged, order of summands free.
+        ``"benchmark"`` (6,466): dead sources become zero terms, which stay in sums; the rule of the benchmark.
+        ``"function"`` (5,390): zero terms are dropped from sums.
+        """
+        arguments.one_of("identity", identity, IDENTITIES)
+        return self.all()[_representatives(identity)[self.index(tokens)]]
+
+    def params(
+        self, tokens: Int[np.ndarray, "n L"], classes: int = 10, skeleton: Skeleton = PUBLISHED
+    ) -> Int[np.ndarray, "n"]:
+        """Exact number of trainable parameters, operations on dead edges included, as in the benchmark."""
+        n1, n3 = self.convolutions(tokens)
+        return skeleton.params(n1, n3, classes)
+
+    def flops(
+        self,
+        tokens: Int[np.ndarray, "n L"],
+        classes: int = 10,
+        image_size: int = 32,
+        skeleton: Skeleton = PUBLISHED,
+    ) -> Int[np.ndarray, "n"]:
+        """Exact multiply-accumulates for one image, as the benchmark counts them."""
+        n1, n3 = self.convolutions(tokens)
+        return skeleton.flops(n1, n3, classes, image_size)
+
+    def convolutions(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
+        """The numbers of 1x1 and of 3x3 convolutions in each cell."""
+        tokens = self.check(tokens)
+        return (tokens == CONV1).sum(1), (tokens == CONV3).sum(1)
+
+    def alive(self, tokens: Int[np.ndarray, "n L"]) -> np.ndarray:
+        """Whether each edge lies on a path of operations other than ``none`` from input to output: bool (n, L)."""
+        used = self.check(tokens) != NONE  # (n, 6)
+        from_input, to_output = np.zeros((2, len(used), 4), dtype=bool)
+        from_input[:, 0] = to_output[:, 3] = True
+        for slot, (source, target) in enumerate(CELL_EDGES):
+            from_input[:, target] |= used[:, slot] & from_input[:, source]
+        for slot, (source, target) in reversed(list(enumerate(CELL_EDGES))):
+            to_output[:, source] |= used[:, slot] & to_output[:, target]
+        source, target = np.array(CELL_EDGES).T
+        return used & from_input[:, source] & to_output[:, target]
+
+
+@cache
+def _representatives(identity: str) -> np.ndarray:
+    """For each of the 15,625 rows the place of the first row of its class."""
+    if identity == "string":
+        return np.arange(len(SYMBOLS) ** len(CELL_EDGES))
+    rows = NasBench201().all().tolist()
+    _, first, inverse = np.unique([_expression(row, identity) for row in rows], return_index=True, return_inverse=True)
+    return first[inverse]
+
+
+def _expression(row: Sequence[int], identity: str) -> str:
+    """What a cell computes, written as the benchmark writes it: skips vanish, summands are sorted, ``#`` is zero."""
+    values = ["0", "", "", ""]
+    for node in (1, 2, 3):
+        terms = []
+        for slot, (source, target) in enumerate(CELL_EDGES):
+            if target == node:
+                terms.append(_term(row[slot], values[source], identity))
+        if identity == "function":
+            terms = [term for term in terms if term != "#"] or ["#"]
+        values[node] = "+".join(sorted(terms))
+    return values[3]
+
+
+def _term(op: int, source: str, identity: str) -> str:
+    if op == SKIP:
+        return source
+    if identity != "graph" and (op == NONE or source == "#"):
+        return "#"
+    return f"({source})@{op}"

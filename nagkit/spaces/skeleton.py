@@ -1,0 +1,66 @@
+"""The network around a repeated cell, and what it costs exactly.
+
+Notation: C channels, r image side, k classes; n1, n3 the numbers of 1x1 and 3x3 convolutions in a cell.
+FLOPs are multiply-accumulates of convolutions and the classifier; pooling, normalisation and ReLU are not counted.
+"""
+
+from dataclasses import dataclass
+
+from nagkit import arguments
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Stem, then stages of ``cells`` cells with a reduction between stages, then pooling and a classifier.
+
+    ``channels`` gives the width of each stage; each reduction halves the image side. A reduction is the strided
+    ``"residual"`` block of NAS-Bench-201 (Dong & Yang, 2020, section 2) or a single strided ``"convolution"``.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 64)
+    cells: int = 5
+    image_channels: int = 3
+    reduction: str = "residual"
+
+    def __post_init__(self) -> None:
+        arguments.one_of("reduction", self.reduction, ("residual", "convolution"))
+        arguments.whole("cells", self.cells)
+        arguments.whole("image_channels", self.image_channels)
+        for width in self.channels:
+            arguments.whole("channels", width)
+
+    def params(self, n1, n3, classes: int):
+        """Trainable parameters for the given numbers (or arrays) of convolutions in each cell."""
+        arguments.whole("classes", classes)
+        first, last = self.channels[0], self.channels[-1]
+        total = 9 * self.image_channels * first + 2 * first + 2 * last + (last + 1) * classes
+        for before, after in self._pairs():
+            total += 9 * before * after + 2 * after
+            if self.reduction == "residual":
+                total += 9 * after * after + 2 * after + before * after
+        for width in self.channels:
+            total += self.cells * (n1 * (width**2 + 2 * width) + n3 * (9 * width**2 + 2 * width))
+        return total
+
+    def flops(self, n1, n3, classes: int, image_size: int):
+        """Multiply-accumulates of one forward pass over one square image."""
+        arguments.whole("classes", classes)
+        arguments.whole("image_size", image_size, low=2 ** (len(self.channels) - 1))
+        sides = [image_size]
+        for _ in self.channels[1:]:
+            sides.append((sides[-1] + 1) // 2)
+        total = 9 * self.image_channels * self.channels[0] * image_size**2 + (self.channels[-1] + 1) * classes
+        for (before, after), side in zip(self._pairs(), sides[1:], strict=True):
+            total += 9 * before * after * side**2
+            if self.reduction == "residual":
+                total += (9 * after * after + before * after) * side**2
+        for width, side in zip(self.channels, sides, strict=True):
+            total += self.cells * side**2 * width**2 * (n1 + 9 * n3)
+        return total
+
+    def _pairs(self):
+        return list(zip(self.channels[:-1], self.channels[1:], strict=True))
+
+
+PUBLISHED = Skeleton()
+MICRO = Skeleton(channels=(8, 16), cells=1, image_channels=1, reduction="convolution")
