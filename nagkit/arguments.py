@@ -31,9 +31,10 @@ def whole(argument: str, value: object, low: int = 1, high: int | None = None) -
     allowed = f"a whole number from {low}" + ("" if high is None else f" to {high}")
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ArgumentError(f"{argument} must be {allowed}; got {value!r} of type {type(value).__name__}.")
-    if value < low or (high is not None and value > high):
+    number = int(value)
+    if number < low or (high is not None and number > high):
         raise ArgumentError(f"{argument} must be {allowed}; got {value!r}.")
-    return int(value)
+    return number
 
 
 def real(argument: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
@@ -41,9 +42,10 @@ def real(argument: str, value: object, low: float = -math.inf, high: float = mat
     allowed = "a number" if low == -math.inf and high == math.inf else f"a number from {low:g} to {high:g}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentError(f"{argument} must be {allowed}; got {value!r} of type {type(value).__name__}.")
-    if not low <= value <= high:  # false for NaN too
+    number = float(value)
+    if not low <= number <= high:  # false for NaN too
         raise ArgumentError(f"{argument} must be {allowed}; got {value!r}.")
-    return float(value)
+    return number
 
 
 def generator(argument: str, value: object) -> np.random.Generator:
