@@ -1,0 +1,169 @@
+"""A real JupyterLab in a real browser: a server of its own, and a list of what tries to leave the machine."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHECKOUT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "file:", "about:")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",  # continuous integration runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NEWS = "@jupyterlab/apputils-extension:announcements"  # asks the network for news and shows a question
+KERNEL_IS_IDLE = """() => {
+    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+    return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what lies here as browser tests, and keep them in one process: one server, one browser at a time."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook open in JupyterLab: ``page`` shows it, ``file`` is the copy that saving writes."""
+
+    page: Page
+    file: Path
+
+    def run_all(self) -> None:
+        """Run every cell to its end; fail when one of them shows an error or writes to stderr."""
+        self._execute("notebook:run-all-cells")
+        for kind in ("error", "stderr"):
+            shown = self.page.locator(f".jp-RenderedText[data-mime-type='application/vnd.jupyter.{kind}']")
+            assert shown.count() == 0, shown.all_inner_texts()
+
+    def save(self) -> Path:
+        """Save as a user would, and say where."""
+        self._execute("docmanager:save")
+        return self.file
+
+    def _execute(self, command: str) -> None:
+        self.page.evaluate("command => window.jupyterapp.commands.execute(command).then(() => null)", command)
+
+
+@pytest.fixture(scope="session")
+def jupyter_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that JupyterLab serves; notebooks are copied here, so that the checkout stays as it is."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="session")
+def jupyter(jupyter_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab with a configuration of its own."""
+    home = tmp_path_factory.mktemp("jupyter")
+    settings = home / "config" / "labconfig" / "page_config.json"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(json.dumps({"disabledExtensions": {NEWS: True}}))
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+    }
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **{key: str(home / name) for key, name in folders.items()}}
+    port = _free_port()
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={jupyter_root}"),
+    ]
+    log = home / "server.log"
+    with log.open("w") as written:
+        server = subprocess.Popen(command, env=environment, stdout=written, stderr=subprocess.STDOUT)
+    try:
+        yield _answering(f"http://127.0.0.1:{port}", server, log)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def _answering(address: str, server: subprocess.Popen, log: Path) -> str:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api/status", timeout=5):
+            return address
+        time.sleep(0.1)
+    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; closed after each module, because an open one keeps an event loop running in this thread."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("NAGKIT_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium here: install chromium, or set NAGKIT_CHROMIUM to the program")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def outside() -> list[str]:
+    """The addresses off this machine that ``page`` asked for; a test asserts that there are none."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Browser, outside: list[str]) -> Iterator[Page]:
+    """A fresh page that notes in ``outside`` whatever leaves the machine."""
+
+    def note(request_or_socket) -> None:
+        if not request_or_socket.url.startswith(LOCAL):
+            outside.append(request_or_socket.url)
+
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.on("request", note)
+    page = context.new_page()
+    page.on("websocket", note)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def open_notebook(jupyter: str, jupyter_root: Path, page: Page) -> Callable[[str | Path], Notebook]:
+    """Open a copy of a notebook, given by its place in the checkout (or anywhere), and wait for its kernel."""
+
+    def open_copy(path: str | Path) -> Notebook:
+        original = CHECKOUT / path
+        file = Path(shutil.copy(original, jupyter_root / original.name))
+        page.goto(f"{jupyter}/lab/tree/{file.name}?reset", wait_until="domcontentloaded")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
+        page.wait_for_function(KERNEL_IS_IDLE, timeout=120_000)
+        return Notebook(page, file)
+
+    return open_copy
