@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
+from nagkit.spaces import space  # now, because the module nagkit.space would take the name of the function later
+
 __version__ = version("nagkit")
 
 _PLACES = {
@@ -20,12 +22,11 @@ _PLACES = {
     "benchmark": "nagkit.benchmarks",
     "generator": "nagkit.generators",
     "predictor": "nagkit.predictors",
-    "space": "nagkit.spaces",
 }
-__all__ = ["__version__", *sorted(_PLACES)]  # noqa: PLE0604
+__all__ = ["__version__", "space", *sorted(_PLACES)]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
-        raise AttributeError(f"module 'nagkit' has no attribute {name!r}; it offers {', '.join(_PLACES)}.")
+        raise AttributeError(f"module 'nagkit' has no attribute {name!r}; it offers {', '.join(__all__)}.")
     return getattr(import_module(_PLACES[name]), name)
