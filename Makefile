@@ -1,0 +1,59 @@
+# `make help` lists what can be done here. Everything runs in .venv, which is made at first use.
+
+PYTHON ?= python3
+ARGS ?=
+RUN := .venv/bin/python -m
+# The environment is up to date when a stamp bears the checksum of what it was made from, and where.
+STAMP := .venv/made-from-$(shell (cat pyproject.toml constraints.txt; pwd) | cksum | tr ' ' '-')
+
+# Root has to say so; and without a screen there is no browser to open.
+LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root)
+ifeq ($(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),)
+LAB_FLAGS += --no-browser
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup studio test fast check notebooks report benchmark clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: $(STAMP)  ## make the environment .venv (about 2 GB, one to two minutes)
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'nagkit needs Python 3.11 or newer; name one, as in: make PYTHON=python3.12 setup'; exit 1; }
+	@echo 'Making the environment in .venv: about 2 GB, one to two minutes.'
+	@.venv/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || \
+	  { echo 'Python could not make .venv. On Debian and Ubuntu: apt install python3-venv'; exit 1; }
+	@$(RUN) pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# JupyterLab would ask the network for news and newer versions.
+	@$(RUN) jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements 2> /dev/null
+	@rm -f .venv/made-from-*
+	@touch $@
+
+studio: $(STAMP)  ## open the studio in JupyterLab; ARGS=--no-browser only prints its address
+	$(RUN) jupyterlab --log-level=ERROR $(LAB_FLAGS) $(ARGS) notebooks/studio.ipynb
+
+test: $(STAMP)  ## run all tests
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+
+fast: $(STAMP)  ## run the tests that together take less than a minute
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 -m 'not slow and not browser' $(ARGS)
+
+check: $(STAMP)  ## lint, format and type-check
+	$(RUN) pre_commit run --all-files
+
+notebooks: $(STAMP)  ## run every notebook from top to bottom, into runs/notebooks
+	NAGKIT_HEADLESS=1 $(RUN) jupyter nbconvert --to notebook --execute --output-dir runs/notebooks \
+	  notebooks/*.ipynb notebooks/reports/*.ipynb
+
+report: $(STAMP)  ## write the report on guided generation; ARGS='-p strength 8'
+	$(RUN) nagkit.cli report generation $(ARGS)
+
+benchmark: $(STAMP)  ## measure nagkit's own figures, into runs/benchmark
+	$(RUN) nagkit.cli report benchmark $(ARGS)
+
+clean:  ## remove the environment and all caches; runs/ stays
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
