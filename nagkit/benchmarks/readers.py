@@ -1,0 +1,203 @@
+"""Readers of the public files, none of which can run code, leave memory bounds or return half a file.
+
+A pickle is a program. Here it is first read opcode by opcode without being run (``pickletools``): only plain data,
+no more of it than a table needs. Then it is loaded with every class replaced by a ``Record``, which stores what it was
+given and does nothing; not even constructors of NumPy run. ``numbers`` makes an array of a record that describes one.
+"""
+
+import bz2
+import io
+import pickle
+import pickletools
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nagkit.errors import DataDamagedError
+
+MAX_BYTES = 8_000_000  # the largest file has 2.8 MB
+MAX_OPCODES = 200_000  # the richest has 48,285; one opcode makes at most some 200 bytes
+MAX_NESTED = 1_000  # tuples; hashing deeper ones would exhaust the stack of the interpreter
+
+_PLAIN = (
+    "PROTO FRAME STOP MARK MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 "
+    "BINFLOAT BINUNICODE SHORT_BINUNICODE BINBYTES SHORT_BINBYTES BYTEARRAY8 EMPTY_DICT EMPTY_LIST EMPTY_SET "
+    "EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE NEWOBJ "
+    "BUILD"
+)
+_DTYPE = re.compile(r"[fiu][1248]")
+_ARRAYS = frozenset(
+    f"{numpy}.{name}"
+    for numpy in ("numpy", "numpy.core", "numpy._core")
+    for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer", "ndarray", "dtype")
+)
+_RECORDED = _ARRAYS | {
+    "builtins.slice",
+    "pandas.core.frame.DataFrame",
+    "pandas.core.indexes.base.Index",
+    "pandas.core.indexes.base._new_Index",
+    "pandas.core.indexes.range.RangeIndex",
+    "pandas.core.internals.managers.BlockManager",
+}
+
+
+class Record:
+    """What a pickle said about one object: the class it named, its arguments, its state. It does nothing."""
+
+    kind = ""
+    arguments: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *arguments: Any) -> "Record":
+        """The record of a call, or of an object made without one."""
+        record = super().__new__(cls)
+        record.arguments = arguments
+        record.state = None
+        return record
+
+    def __init__(self, *arguments: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        kind = f"{module}.{name}"
+        if kind == "collections.OrderedDict":
+            return dict
+        if kind not in _RECORDED:
+            raise ValueError(f"it names {kind}, which is not data")
+        # a new class each time: whatever a pickle does to it, the next pickle meets a clean one
+        return type("Record", (Record,), {"kind": kind})
+
+
+def read_pickle(data: bytes, file: str) -> Any:
+    """The plain data in a pickle, objects as ``Record``; ``file`` is the name used in refusals."""
+    try:
+        _check_opcodes(data)
+        return _Unpickler(io.BytesIO(data)).load()
+    except Exception as error:  # a broken pickle may raise anything; nothing of it has run
+        raise _damaged(file, error) from None
+
+
+def read_zipped_pickle(data: bytes, file: str) -> Any:
+    """The plain data in a file written by torch, read without torch; tensors are refused."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            (member,) = (info for info in archive.infolist() if info.filename.endswith("/data.pkl"))
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(data):
+                raise ValueError("its data are compressed, which torch never does")
+            content = archive.read(member)
+    except Exception as error:  # zipfile documents no closed list of what a broken archive raises
+        raise _damaged(file, error) from None
+    return read_pickle(content, file)
+
+
+def read_compressed_pickle(data: bytes, file: str) -> Any:
+    """The plain data in a bz2-compressed pickle."""
+    try:
+        decompressor = bz2.BZ2Decompressor()
+        content = decompressor.decompress(data, max_length=MAX_BYTES + 1)
+        if not decompressor.eof or decompressor.unused_data:
+            raise ValueError(f"it is truncated, or larger than {MAX_BYTES:,} bytes")
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(file, error) from None
+    return read_pickle(content, file)
+
+
+def read_csv(data: bytes, file: str, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    """These columns of a comma-separated file as float64; an empty cell is NaN, anything but a number is refused."""
+    import pandas as pd
+
+    try:
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
+        frame = pd.read_csv(
+            io.BytesIO(data), usecols=list(columns), dtype=np.float64, float_precision="round_trip", encoding="ascii"
+        )
+    except (ValueError, OverflowError) as error:  # pandas' own parser errors are ValueErrors
+        raise _damaged(file, error) from None
+    return {name: frame[name].to_numpy() for name in columns}
+
+
+def numbers(value: Any, file: str) -> np.ndarray:
+    """The array of numbers that a recorded NumPy array or scalar, or a list, describes; anything else is refused."""
+    try:
+        return _numbers(value)
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+        raise _damaged(file, error) from None
+
+
+def _numbers(value: Any) -> np.ndarray:
+    kind = value.kind.rpartition(".")[2] if isinstance(value, Record) and value.kind in _ARRAYS else None
+    if kind == "_reconstruct":  # state: version, shape, dtype, Fortran order, content
+        _, shape, dtype, fortran, content = value.state
+        return _array(content, dtype, shape, "F" if fortran else "C")
+    if kind == "_frombuffer":
+        return _array(*value.arguments)
+    if kind == "scalar":
+        dtype, content = value.arguments
+        return _array(content, dtype, (), "C")
+    if isinstance(value, list | int | float):
+        array = np.array(value)
+        if array.dtype.kind in "fiu":
+            return array
+    raise ValueError("numbers were expected")
+
+
+def _array(content: Any, dtype: Record, shape: tuple[int, ...], order: str) -> np.ndarray:
+    code = dtype.arguments[0]
+    if dtype.kind.rpartition(".")[2] != "dtype" or not _DTYPE.fullmatch(code):
+        raise ValueError("an array holds something other than numbers")
+    if not isinstance(content, bytes | bytearray):
+        raise ValueError("an array does not hold bytes")
+    byte_order = ">" if dtype.state and dtype.state[1] == ">" else "<"
+    return np.frombuffer(bytes(content), byte_order + code).reshape(shape, order="F" if order == "F" else "C")
+
+
+def texts(value: Any, file: str) -> list[str]:
+    """The texts in a list, or in a recorded array of objects."""
+    if isinstance(value, Record) and value.kind in _ARRAYS and isinstance(value.state, tuple):
+        value = value.state[-1]
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise _damaged(file, ValueError("a list of texts was expected"))
+    return value
+
+
+def frame_blocks(value: Any, file: str) -> Mapping[str, Any]:
+    """The content of a recorded pandas DataFrame: each block's first column name, and the block's values."""
+    try:
+        axes, blocks = (value.state["_data"].state[3]["0.14.1"][name] for name in ("axes", "blocks"))
+        names = texts(axes[0].arguments[1]["data"], file)
+        return {names[block["mgr_locs"].arguments[0]]: block["values"] for block in blocks}
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise _damaged(file, error) from None
+
+
+def _check_opcodes(data: bytes) -> None:
+    """Refuses, before anything is built, opcodes and amounts that no table needs."""
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"it has {len(data):,} bytes, more than {MAX_BYTES:,}")
+    plain = frozenset(_PLAIN.split())
+    nested = 0
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if opcode.name not in plain:
+            raise ValueError(f"it uses the opcode {opcode.name}, which no table needs")
+        nested += opcode.name.startswith("TUPLE")
+        if count > MAX_OPCODES or nested > MAX_NESTED:
+            raise ValueError("it holds more objects than any table needs")
+        if (
+            opcode.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > count
+        ):  # a memo of that length would be allocated
+            raise ValueError("it reserves memory that it does not fill")
+
+
+def _damaged(file: str, error: Exception) -> DataDamagedError:
+    return DataDamagedError(
+        f"{file} does not hold the data that it should: {error!s:.200}. Nothing in it was run. Replace the file by the "
+        "published one; `nagkit data verify` tells which files are whole."
+    )

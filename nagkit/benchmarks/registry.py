@@ -1,0 +1,212 @@
+"""The public files: what they are, where they come from, which are here, and how to get the others.
+
+The list is ``registry.toml`` in ``nagkit_data``: repository, commit, path, bytes, sha256, licence. A file is looked for
+in the folder that ``NAGKIT_UPSTREAM`` names (never written to), then in the cache (``NAGKIT_CACHE``, or the user's cache
+folder); in both it lies at ``<source>/<path>``. What is in neither is downloaded. Nothing is used before its sha256 fits.
+"""
+
+import hashlib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
+
+HOST = "https://raw.githubusercontent.com"
+UPSTREAM, CACHE = "NAGKIT_UPSTREAM", "NAGKIT_CACHE"
+TIMEOUT = 30  # seconds without an answer from the host
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a public repository at one commit; ``source`` is the registry's short name of the repository."""
+
+    source: str
+    repository: str
+    commit: str
+    licence: str
+    path: str
+    bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.path)
+        if path.is_absolute() or ".." in path.parts or not re.fullmatch(r"[\w./-]+", self.path):
+            raise ArgumentError(f"path must stay inside its folder; got {self.path!r}. Correct the registry.")
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256) or not re.fullmatch(r"[0-9a-f]{40}", self.commit):
+            raise ArgumentError(f"{self.path} needs a sha256 of 64 and a commit of 40 hexadecimal digits.")
+
+    @property
+    def name(self) -> str:
+        """Source and path, as the file lies in the cache."""
+        return f"{self.source}/{self.path}"
+
+    @property
+    def url(self) -> str:
+        """Where its repository serves these very bytes."""
+        return f"{HOST}/{self.repository}/{self.commit}/{self.path}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One public repository at one commit, and those of its files that nagkit reads."""
+
+    name: str
+    repository: str
+    commit: str
+    licence: str
+    what: str
+    files: tuple[File, ...]
+
+    def file(self, path: str) -> File:
+        """The file at this path of the repository."""
+        return {file.path: file for file in self.files}[arguments.one_of("path", path, [f.path for f in self.files])]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What is known of a file on this machine. ``"present"``: it has the right size; ``"whole"``: the right sha256."""
+
+    file: File
+    path: Path
+    state: Literal["present", "whole", "damaged", "missing"]
+
+
+@cache
+def sources() -> Mapping[str, Source]:
+    """Every source of the registry, by its short name."""
+    listed = tomllib.loads((files("nagkit_data") / "registry.toml").read_text("utf-8"))
+    return {name: _source(name, **entry) for name, entry in listed.items()}
+
+
+def _source(name: str, repository: str, commit: str, licence: str, what: str, file: list[dict]) -> Source:
+    listed = tuple(File(name, repository, commit, licence, **each) for each in file)
+    return Source(name, repository, commit, licence, what, listed)
+
+
+def cache_folder() -> Path:
+    """Where nagkit keeps downloaded files and converted tables."""
+    import pooch
+
+    return Path(os.environ.get(CACHE) or pooch.os_cache("nagkit")).expanduser()
+
+
+def listing(names: Sequence[str] | None = None) -> list[Copy]:
+    """Each file of these sources (all of them by default), and whether it is here, judged by its size alone."""
+    return [_glance(file) for file in _chosen(names)]
+
+
+def verify(names: Sequence[str] | None = None) -> Iterator[Copy]:
+    """Each file of these sources, one after the other, judged by its sha256."""
+    for file in _chosen(names):
+        copy = _glance(file)
+        if copy.state == "present":
+            whole = _sha256(_content(file, copy.path)) == file.sha256
+            copy = Copy(file, copy.path, "whole" if whole else "damaged")
+        yield copy
+
+
+def fetch(names: Sequence[str] | None = None) -> Iterator[Copy]:
+    """Each file of these sources as soon as it is here and whole; what is missing or damaged in the cache is downloaded."""
+    for file in _chosen(names):
+        here = _find(file)
+        if here is None or (here == _cached(file) and _sha256(_content(file, here)) != file.sha256):
+            here = _download(file)
+        _whole(file, here)
+        yield Copy(file, here, "whole")
+
+
+def read(file: File) -> bytes:
+    """The whole content of a file, verified; it is downloaded if it is not here.
+
+    Raises ``DataMissingError`` when it cannot be had, ``DataDamagedError`` when its sha256 does not fit.
+    """
+    return _whole(file, _find(file) or _download(file))
+
+
+def present(file: File) -> bool:
+    """Whether the file is here, judged by its size alone."""
+    return _glance(file).state == "present"
+
+
+def _chosen(names: Sequence[str] | None) -> list[File]:
+    known = sources()
+    if isinstance(names, str):
+        raise ArgumentError(f"names must be a list of sources; put {names!r} into [ ].")
+    chosen = known if names is None else [arguments.one_of("source", name, known) for name in names]
+    return [file for name in chosen for file in known[name].files]
+
+
+def _cached(file: File) -> Path:
+    return cache_folder() / file.source / file.path
+
+
+def _find(file: File) -> Path | None:
+    folders = [Path(os.environ[UPSTREAM]).expanduser()] if os.environ.get(UPSTREAM) else []
+    places = [folder / file.source / file.path for folder in [*folders, cache_folder()]]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _glance(file: File) -> Copy:
+    path = _find(file)
+    if path is None:
+        return Copy(file, _cached(file), "missing")
+    return Copy(file, path, "present" if path.stat().st_size == file.bytes else "damaged")
+
+
+def _content(file: File, path: Path) -> bytes:
+    with path.open("rb") as opened:
+        return opened.read(file.bytes + 1)  # one more than there should be: enough to notice, whatever the size
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _whole(file: File, path: Path) -> bytes:
+    content = _content(file, path)
+    found = _sha256(content)
+    if found != file.sha256:
+        size = f"{path.stat().st_size:,} of {file.bytes:,} bytes"
+        raise DataDamagedError(
+            f"{path} is damaged: it should have sha256 {file.sha256}, it has {found} ({size}). It was not used. "
+            f"Delete it and run `nagkit data fetch {file.source}`, or download {file.url} in its place."
+        )
+    return content
+
+
+def _download(file: File) -> Path:
+    """The path in the cache, after a download whose sha256 fits; pooch moves the file there only then."""
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")  # the caller reports progress
+    target = _cached(file)
+    try:
+        fetcher = pooch.HTTPDownloader(timeout=TIMEOUT)
+        pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=target.name, path=target.parent, downloader=fetcher)
+    except OSError as error:  # every trouble with the network is one
+        raise _missing(file, target, error) from None
+    except ValueError as error:  # the host served other bytes
+        raise DataDamagedError(f"{file.url} did not give the expected bytes, nothing was kept: {error}") from None
+    return target
+
+
+def _missing(file: File, target: Path, error: Exception) -> DataMissingError:
+    upstream = os.environ.get(UPSTREAM)
+    looked = f"{UPSTREAM} is {upstream}" if upstream else f"{UPSTREAM} is not set"
+    return DataMissingError(
+        f"{file.name} is not on this machine and could not be downloaded ({error!s:.200}).\n"
+        f"It has {file.bytes:,} bytes and sha256 {file.sha256}; licence {file.licence}. Ways to get it:\n"
+        f"  - with a network: nagkit data fetch {file.source}\n"
+        f"  - by hand: save {file.url}\n"
+        f"    as {target}\n"
+        f"  - from a folder that holds {file.name}: set {UPSTREAM} to that folder ({looked})\n"
+        f"  - from another machine's cache: copy it, and set {CACHE} to the copy (now {cache_folder()})"
+    )
