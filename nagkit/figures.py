@@ -6,14 +6,15 @@ picture is drawn on, so that two pictures can share one figure. Nothing here nee
 
 import html
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.layout import Layout, Point, layered
 from nagkit.metrics import Front, Metric
@@ -85,7 +86,7 @@ def look(operation: str) -> Look:
 
 def architecture_figure(architecture: Architecture, title: str | None = None, axis: str = "") -> Picture:
     """The DAG from input (above) to output (below); whatever no data reaches is faint."""
-    return _dag(architecture, {}, title, axis)
+    return _Dag(architecture, {}).picture(title, axis)
 
 
 def frame_figure(
@@ -111,45 +112,96 @@ def frame_figure(
         for l, slot in enumerate(space.slots)
         if row[l] == UNDECIDED
     }
-    return _dag(space.decode(likely), belief, title, axis)
+    return _Dag(space.decode(likely), belief).picture(title, axis)
 
 
-def _dag(
-    architecture: Architecture, belief: Mapping[int, Mapping[str, float]], title: str | None, axis: str
-) -> Picture:
-    layout = layered(len(architecture.ops), architecture.edges)
-    alive = _alive(architecture, belief.keys())
-    shapes = [
-        shape
-        for edge in sorted(architecture.edges)
-        for shape in _arrow(layout.routes[edge], alive[edge[0]] and alive[edge[1]])
-    ]
-    for node, op in enumerate(architecture.ops):
-        shapes += _box(layout.places[node], op, bool(alive[node]), belief.get(node))
-    for shape in shapes:
-        shape.update(xref=f"x{axis}", yref=f"y{axis}", layer="below")  # under the trace that writes on the boxes
-    rows = _facts(architecture, alive, belief)
-    sentence = _dag_sentence(architecture, alive, belief)
-    import pandas as pd
+@dataclass(frozen=True, eq=False)
+class _Dag:
+    """A DAG to draw: for every node whether data flows through it, and the belief about those undecided."""
 
-    table = pd.DataFrame(rows, columns=["node", "operation", "state", "from"])
-    frame = _dag_axes(layout, axis) | {"shapes": shapes} | _title(title)
-    return Picture([_labels(architecture, layout, alive, belief, rows, axis)], frame, sentence, table)
+    architecture: Architecture
+    belief: Mapping[int, Mapping[str, float]]
 
+    @cached_property
+    def layout(self) -> Layout:
+        return layered(len(self.architecture.ops), self.architecture.edges)
 
-def _alive(architecture: Architecture, undecided: Any) -> np.ndarray:
-    """Whether data can flow from the input through each node to the output; an undecided node lets it through."""
-    n = len(architecture.ops)
-    used = np.array([op != "none" or node in undecided for node, op in enumerate(architecture.ops)], dtype=bool)
-    sources = {i for i, _ in architecture.edges}
-    targets = {j for _, j in architecture.edges}
-    reached = np.array([i not in targets for i in range(n)], dtype=bool) & used
-    reaches = np.array([i not in sources for i in range(n)], dtype=bool) & used
-    for i, j in sorted(architecture.edges):
-        reached[j] |= reached[i] and used[j]
-    for i, j in sorted(architecture.edges, reverse=True):
-        reaches[i] |= reaches[j] and used[i]
-    return reached & reaches
+    @cached_property
+    def alive(self) -> list[bool]:
+        """Whether data can flow from the input through each node to the output; doubt lets it through."""
+        nodes, edges = range(len(self.architecture.ops)), sorted(self.architecture.edges)
+        used = [op != "none" or node in self.belief for node, op in enumerate(self.architecture.ops)]
+        sources, targets = {i for i, _ in edges}, {j for _, j in edges}
+        reached = [used[node] and node not in targets for node in nodes]
+        reaches = [used[node] and node not in sources for node in nodes]
+        for i, j in edges:
+            reached[j] |= reached[i] and used[j]
+        for i, j in reversed(edges):
+            reaches[i] |= reaches[j] and used[i]
+        return [reached[node] and reaches[node] for node in nodes]
+
+    def picture(self, title: str | None, axis: str) -> Picture:
+        import pandas as pd
+
+        layout, alive, shapes = self.layout, self.alive, []
+        for edge in sorted(self.architecture.edges):
+            shapes += _arrow(layout.routes[edge], alive[edge[0]] and alive[edge[1]])
+        for node, op in enumerate(self.architecture.ops):
+            shapes += _box(layout.places[node], op, alive[node], self.belief.get(node))
+        for shape in shapes:
+            shape.update(xref=f"x{axis}", yref=f"y{axis}", layer="below")  # under the trace that writes on the boxes
+        rows = self.facts()
+        table = pd.DataFrame(rows, columns=["node", "operation", "state", "from"])
+        frame = _dag_axes(layout, axis) | {"shapes": shapes} | _title(title)
+        return Picture([self.labels(rows, axis)], frame, self.sentence(), table)
+
+    def labels(self, rows: list[tuple[int, str, str, str]], axis: str) -> dict[str, Any]:
+        """One trace that writes on the boxes and answers the pointer."""
+        text, ink = [], []
+        for node, op in enumerate(self.architecture.ops):
+            if node in self.belief:
+                best, share = max(self.belief[node].items(), key=lambda pair: pair[1])
+                text.append(f"<b>?</b> {look(best).label}<br>{share:.0%}")
+                ink.append(GREY)
+            else:
+                text.append(look(op).label)
+                ink.append(_ink(look(op).colour) if self.alive[node] else GREY)
+        x, y = self.layout.places.T.tolist()
+        return {
+            "type": "scatter",
+            "mode": "text",
+            "x": x,
+            "y": [height + (0.05 if node in self.belief else 0.0) for node, height in enumerate(y)],
+            "text": text,
+            "textfont": {"size": 12, "color": ink},
+            "hovertext": [safe(f"node {node}: {operation}, {state}") for node, operation, state, _ in rows],
+            "hoverinfo": "text",
+            "showlegend": False,
+            "xaxis": f"x{axis}",
+            "yaxis": f"y{axis}",
+        }
+
+    def facts(self) -> list[tuple[int, str, str, str]]:
+        """One row a node: number, operation, state or belief, and the nodes it takes its input from."""
+        rows = []
+        for node, op in enumerate(self.architecture.ops):
+            shares = sorted(self.belief.get(node, {}).items(), key=lambda pair: -pair[1])
+            doubt = "undecided: " + ", ".join(f"{look(symbol).label} {share:.0%}" for symbol, share in shares)
+            state = doubt if shares else "in use" if self.alive[node] else "carries no data"
+            sources = " ".join(str(i) for i, j in sorted(self.architecture.edges) if j == node)
+            rows.append((node, "?" if shares else op, state, sources))
+        return rows
+
+    def sentence(self) -> str:
+        inner = [node for node, op in enumerate(self.architecture.ops) if op not in ("input", "output")]
+        decided = [self.architecture.ops[node] for node in inner if node not in self.belief and self.alive[node]]
+        kinds = Counter(look(op).label for op in decided)
+        named = ", ".join(f"{count} × {label}" for label, count in sorted(kinds.items())) or "none yet"
+        idle = sum(not self.alive[node] for node in inner)
+        parts = [f"{len(inner)} operations from input to output", f"in use: {named}"]
+        parts += [f"{idle} without data"] if idle else []
+        parts += [f"{len(self.belief)} undecided"] if self.belief else []
+        return "; ".join(parts) + "."
 
 
 def _arrow(route: Sequence[Point], alive: bool) -> list[dict[str, Any]]:
@@ -225,67 +277,6 @@ def _ink(colour: str | None) -> str:
     return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
 
 
-def _labels(
-    architecture: Architecture,
-    layout: Layout,
-    alive: np.ndarray,
-    belief: Mapping[int, Mapping[str, float]],
-    rows: list[list[Any]],
-    axis: str,
-) -> dict[str, Any]:
-    """One trace that writes on the boxes and answers the pointer."""
-    text, ink = [], []
-    for node, op in enumerate(architecture.ops):
-        if node in belief:
-            best, share = max(belief[node].items(), key=lambda pair: pair[1])
-            text.append(f"<b>?</b> {look(best).label}<br>{share:.0%}")
-            ink.append(GREY)
-        else:
-            text.append(look(op).label)
-            ink.append(_ink(look(op).colour) if alive[node] else GREY)
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "x": layout.places[:, 0].tolist(),
-        "y": [y + (0.05 if node in belief else 0.0) for node, y in enumerate(layout.places[:, 1].tolist())],
-        "text": text,
-        "textfont": {"size": 12, "color": ink},
-        "hovertext": [safe(f"node {node}: {operation}, {state}") for node, operation, state, _ in rows],
-        "hoverinfo": "text",
-        "showlegend": False,
-        "xaxis": f"x{axis}",
-        "yaxis": f"y{axis}",
-    }
-
-
-def _facts(
-    architecture: Architecture, alive: np.ndarray, belief: Mapping[int, Mapping[str, float]]
-) -> list[list[Any]]:
-    """One row a node: number, operation, state or belief, and the nodes it takes its input from."""
-    rows: list[list[Any]] = []
-    for node, op in enumerate(architecture.ops):
-        shares = sorted(belief.get(node, {}).items(), key=lambda pair: -pair[1])
-        doubt = "undecided: " + ", ".join(f"{look(symbol).label} {share:.0%}" for symbol, share in shares)
-        state = doubt if node in belief else "in use" if alive[node] else "carries no data"
-        sources = " ".join(str(i) for i, j in sorted(architecture.edges) if j == node)
-        rows.append([node, "?" if node in belief else op, state, sources])
-    return rows
-
-
-def _dag_sentence(architecture: Architecture, alive: np.ndarray, belief: Mapping[int, Mapping[str, float]]) -> str:
-    inner = [node for node, op in enumerate(architecture.ops) if op not in ("input", "output")]
-    kinds: dict[str, int] = {}
-    for node in inner:
-        if node not in belief and alive[node]:
-            kinds[look(architecture.ops[node]).label] = kinds.get(look(architecture.ops[node]).label, 0) + 1
-    named = ", ".join(f"{count} × {label}" for label, count in sorted(kinds.items())) or "none yet"
-    idle = sum(not alive[node] for node in inner)
-    parts = [f"{len(inner)} operations from input to output", f"in use: {named}"]
-    parts += [f"{idle} without data"] if idle else []
-    parts += [f"{len(belief)} undecided"] if belief else []
-    return "; ".join(parts) + "."
-
-
 def _dag_axes(layout: Layout, axis: str) -> dict[str, Any]:
     """Invisible axes around everything drawn; the size is such that the labels fit into the boxes."""
     hidden = {"visible": False, "fixedrange": True}
@@ -306,7 +297,6 @@ def front_figure(
     values: Float[np.ndarray, "n k"],
     hover: Sequence[str] = (),
     before: Float[np.ndarray, "b k"] | None = None,
-    title: str | None = None,
     axis: str = "",
 ) -> Picture:
     """All architectures as dots, the Pareto front as diamonds, and the area that the front dominates.
@@ -323,12 +313,16 @@ def front_figure(
     known = np.flatnonzero(np.isfinite(values[:, :2]).all(1))
     on_axes = {"xaxis": f"x{axis}", "yaxis": f"y{axis}", "type": "scatter"}
     shown = {"x": values[known, 1].tolist(), "y": values[known, 0].tolist(), "customdata": known.tolist()}
-    said = [safe(hover[i]) for i in known] if len(hover) else None
+    said = [safe(hover[i]) for i in known.tolist()] if len(hover) else None
     reach = np.concatenate([values[known, :2], earlier[np.isfinite(earlier).all(1)], front.values[:, :2]])
     x, y = _dominated(front.values[:, :2], (up, right), reach)
     traces = [
         {**on_axes, "name": "dominated", "mode": "lines", "x": x, "y": y, "fill": "toself", "hoverinfo": "skip"}
-        | {"fillcolor": "rgba(213,94,0,0.10)", "line": {"color": "rgba(213,94,0,0.45)", "width": 1}, "showlegend": False},
+        | {
+            "fillcolor": "rgba(213,94,0,0.10)",
+            "line": {"color": "rgba(213,94,0,0.45)", "width": 1},
+            "showlegend": False,
+        },
         {**on_axes, "name": "before", "mode": "markers", "x": earlier[:, 1].tolist(), "y": earlier[:, 0].tolist()}
         | {"marker": {"symbol": "x-thin", "size": 5, "line": {"width": 1, "color": GREY}}, "hoverinfo": "skip"}
         | {"opacity": 0.55, "showlegend": bool(len(earlier))},
@@ -339,7 +333,7 @@ def front_figure(
         | {"marker": {"symbol": "diamond", "size": 11, "color": VERMILION, "line": {"width": 1, "color": "#ffffff"}}},
     ]
     sentence = f"{len(known)} architectures with known values. {front.sentence()}"
-    return Picture(traces, _front_axes(up, right, axis) | _title(title), sentence, front.table())
+    return Picture(traces, _front_axes(up, right, axis), sentence, front.table())
 
 
 def _two_metrics(front: Front, values: Any, argument: str) -> np.ndarray:

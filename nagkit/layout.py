@@ -6,6 +6,7 @@ Notation: n nodes; a place is (column, layer), layer 0 at the bottom, where the 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -50,7 +51,7 @@ def _layered(n: int, edges: tuple[Edge, ...]) -> Layout:
     for spots, width, height, steps in parts:
         place = {node: (left + x, y + layers - height) for node, (x, y) in spots}  # every part begins at the top
         places.update({name[node]: place[node] for node in place if node in name})
-        for passed in _paths(steps, len(joined)):
+        for passed in _paths(steps or [], len(joined)):
             routes[name[passed[0]], name[passed[-1]]] = tuple(place[node] for node in passed)
         left += width + 1.0
     for node in sorted(set(range(n)) - set(joined)):
@@ -60,7 +61,7 @@ def _layered(n: int, edges: tuple[Edge, ...]) -> Layout:
     return Layout(at, routes, max(left - 1.0, 0.0), layers)
 
 
-def _paths(steps: list[Edge], n: int) -> Iterator[list[int]]:
+def _paths(steps: Iterable[Any], n: int) -> Iterator[list[int]]:
     """For each edge the nodes it passes; those from n on are the bends that the library put in."""
     bend = {source: target for source, target in steps if source >= n}  # a bend has one way out
     for source, target in steps:
