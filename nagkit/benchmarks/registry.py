@@ -1,8 +1,9 @@
 """The public files: what they are, where they come from, which are here, and how to get the others.
 
-The list is ``registry.toml`` in ``nagkit_data``: repository, commit, path, bytes, sha256, licence. A file is looked for
-in the folder that ``NAGKIT_UPSTREAM`` names (never written to), then in the cache (``NAGKIT_CACHE``, or the user's cache
-folder); in both it lies at ``<source>/<path>``. What is in neither is downloaded. Nothing is used before its sha256 fits.
+The list is ``registry.toml`` in ``nagkit_data``: repository, commit, path, bytes, sha256, licence. A file is looked
+for in the folder that ``NAGKIT_UPSTREAM`` names (never written to), then in the cache (``NAGKIT_CACHE``, or the user's
+cache folder); in both it lies at ``<source>/<path>``. What is in neither is downloaded. Nothing is used before its
+sha256 fits.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
@@ -86,9 +87,8 @@ def sources() -> Mapping[str, Source]:
     return {name: _source(name, **entry) for name, entry in listed.items()}
 
 
-def _source(name: str, repository: str, commit: str, licence: str, what: str, file: list[dict]) -> Source:
-    listed = tuple(File(name, repository, commit, licence, **each) for each in file)
-    return Source(name, repository, commit, licence, what, listed)
+def _source(name: str, what: str, file: list[dict[str, Any]], **origin: str) -> Source:
+    return Source(name=name, what=what, files=tuple(File(source=name, **origin, **each) for each in file), **origin)
 
 
 def cache_folder() -> Path:
@@ -114,10 +114,10 @@ def verify(names: Sequence[str] | None = None) -> Iterator[Copy]:
 
 
 def fetch(names: Sequence[str] | None = None) -> Iterator[Copy]:
-    """Each file of these sources as soon as it is here and whole; what is missing or damaged in the cache is downloaded."""
+    """Each file of these sources, as soon as it is here and whole; what the cache lacks or has damaged is downloaded."""
     for file in _chosen(names):
         here = _find(file)
-        if here is None or (here == _cached(file) and _sha256(_content(file, here)) != file.sha256):
+        if here is None or here == _cached(file):
             here = _download(file)
         _whole(file, here)
         yield Copy(file, here, "whole")
@@ -183,7 +183,7 @@ def _whole(file: File, path: Path) -> bytes:
 
 
 def _download(file: File) -> Path:
-    """The path in the cache, after a download whose sha256 fits; pooch moves the file there only then."""
+    """The path in the cache; a file with another sha256 is downloaded again, and moved there only when whole."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")  # the caller reports progress
