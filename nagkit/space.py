@@ -170,6 +170,18 @@ class SearchSpace(ABC):
         near[:, np.arange(len(slot)), slot] %= self.radices[slot]
         return near
 
+    def features(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
+        """Yes-or-no facts about each architecture; the more of them two share, the more alike they are.
+
+        One fact for each symbol of each slot; a space adds what it knows of its own structure.
+        """
+        return self.one_hot(self.check(tokens))
+
+    def one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
+        """Whether each slot holds each of its symbols."""
+        facts = tokens[:, :, None] == np.arange(self.radices.max())  # (n, L, K)
+        return facts[:, np.arange(self.radices.max()) < self.radices[:, None]]
+
     def _listable(self) -> None:
         if self.size > ENUMERABLE:
             raise ArgumentError(f"space {self.name!r} has {self.size:.2g} rows; only up to {ENUMERABLE:,} are listed.")

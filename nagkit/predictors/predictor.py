@@ -23,8 +23,8 @@ class Predictor(Protocol):
         """Mean and spread (one standard deviation) in the metric's unit."""
         ...
 
-    def score(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
-        """The same prediction on the scale of ranks: standard normal over the labels, more is better."""
+    def mean(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The mean alone."""
         ...
 
     def objective(self) -> Objective:

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
@@ -20,6 +20,7 @@ from nagkit.spaces.skeleton import PUBLISHED, Skeleton
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
 SYMBOLS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CELL_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # slots of each way from input to output
 IDENTITIES = ("string", "graph", "benchmark", "function")
 
 _LINE_GRAPH = frozenset(
@@ -94,8 +95,15 @@ class NasBench201(SearchSpace):
         tokens = self.check(tokens)
         return (tokens == CONV1).sum(1), (tokens == CONV3).sum(1)
 
-    def alive(self, tokens: Int[np.ndarray, "n L"]) -> np.ndarray:
-        """Whether each edge lies on a path of operations other than ``none`` from input to output: bool (n, L)."""
+    def features(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
+        """What matters to a cell: operations on live edges, how often each path occurs, how many of each operation.
+
+        A path is its sequence of operations from input to output without skips; dead edges count as ``none``.
+        """
+        return _all_features()[self.index(tokens)]
+
+    def alive(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
+        """Whether each edge lies on a path of operations other than ``none`` from input to output."""
         used = self.check(tokens) != NONE  # (n, 6)
         from_input, to_output = np.zeros((2, len(used), 4), dtype=bool)
         from_input[:, 0] = to_output[:, 3] = True
@@ -105,6 +113,27 @@ class NasBench201(SearchSpace):
             to_output[:, source] |= used[:, slot] & to_output[:, target]
         source, target = np.array(CELL_EDGES).T
         return used & from_input[:, source] & to_output[:, target]
+
+
+@cache
+def _all_features() -> np.ndarray:
+    space = NasBench201()
+    live = space.all()
+    live = np.where(space.alive(live), live, NONE)
+    counts = [(live == op).sum(1) for op in range(SKIP, POOL + 1)]
+    words = np.stack([_word(live[:, path]) for path in PATHS], axis=1)  # (n, path)
+    counts += [(words == word).sum(1) for word in np.unique(words[words >= 0])]
+    levels = np.stack(counts, axis=1)[:, :, None] > np.arange(len(CELL_EDGES))  # (n, c, level): "more than so many"
+    levels = levels.reshape(len(live), -1)
+    return np.concatenate([space.one_hot(live), levels[:, levels.any(0)]], axis=1)
+
+
+def _word(ops: np.ndarray) -> np.ndarray:
+    """A number for each sequence of operations (n, length), skips left out; -1 for a path that ``none`` cuts."""
+    code = np.zeros(len(ops), dtype=int)
+    for op in ops.T:
+        code = np.where(op > SKIP, code * len(SYMBOLS) + op, code)
+    return np.where((ops == NONE).any(1), -1, code)
 
 
 @cache

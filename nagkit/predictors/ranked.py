@@ -1,0 +1,68 @@
+"""What the predictors here share: labels on the scale of ranks, features of the space, checks."""
+
+from abc import ABC, abstractmethod
+from copy import copy
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError, NotFittedError
+from nagkit.metrics import Metric, Objective
+from nagkit.predictors.ranks import RankScale, rank_normal
+from nagkit.space import SearchSpace
+
+
+class RankedPredictor(ABC):
+    """A predictor of normal scores; subclasses learn and give them, this turns them into the metric's unit."""
+
+    def __init__(self, space: SearchSpace, metric: Metric) -> None:
+        if not isinstance(space, SearchSpace):
+            raise ArgumentError(f"space must be a SearchSpace such as nagkit.space('nas-bench-201'); got {space!r}.")
+        if not isinstance(metric, Metric):
+            raise ArgumentError(f"metric must be a Metric such as benchmark.metrics['val_accuracy']; got {metric!r}.")
+        self.space, self.metric = space, metric
+        self.scale: RankScale | None = None
+
+    def fit(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n"]) -> Self:
+        """A predictor that has learned from these labels (at least 2); ``self`` stays as it was."""
+        tokens = self.space.check(tokens)
+        values = arguments.finite("values", values, length=len(tokens))
+        if len(values) < 2:
+            raise ArgumentError(f"values must hold at least 2 labels to rank; got {len(values)}.")
+        fitted = copy(self)
+        fitted.scale = RankScale.of(self.metric, values)
+        fitted._learn(self.space.features(tokens), rank_normal(self.metric.sign * values))
+        return fitted
+
+    def predict(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+        """Mean and spread (half the distance between one standard deviation up and down) in the metric's unit."""
+        scale = self._fitted()
+        mean, spread = self._scores(self.space.features(tokens))
+        return scale.to_unit(mean), np.abs(scale.to_unit(mean + spread) - scale.to_unit(mean - spread)) / 2
+
+    def mean(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The mean alone, which is cheaper."""
+        return self._fitted().to_unit(self._means(self.space.features(tokens)))
+
+    def objective(self) -> Objective:
+        """The wish to improve the metric, by the mean predicted here."""
+        self._fitted()
+        return Objective(self.metric, self.mean)
+
+    def _fitted(self) -> RankScale:
+        if self.scale is None:
+            raise NotFittedError(f"This {type(self).__name__} has seen no labels; call fit(tokens, values) first.")
+        return self.scale
+
+    @abstractmethod
+    def _learn(self, features: np.ndarray, scores: np.ndarray) -> None:
+        """Learn normal scores (n,) from features (n, f)."""
+
+    @abstractmethod
+    def _scores(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the scores, each (n,)."""
+
+    def _means(self, features: np.ndarray) -> np.ndarray:
+        return self._scores(features)[0]

@@ -1,0 +1,44 @@
+"""Labels on the scale of ranks: standard normal, more is better, so that outliers and units do not matter."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import special, stats
+
+from nagkit.metrics import Metric
+
+
+def rank_normal(values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """The standard normal quantile of each value's rank; equal values share their mean rank."""
+    return special.ndtri((stats.rankdata(values) - 0.5) / len(values))
+
+
+@dataclass(frozen=True, eq=False)
+class RankScale:
+    """The way from a metric's unit to normal scores and back, learned from labels.
+
+    Between labels the way back is linear; beyond them it goes on with the slope of the outer tenth.
+    """
+
+    scores: Float[np.ndarray, "u"]
+    values: Float[np.ndarray, "u"]
+    sign: int
+
+    @classmethod
+    def of(cls, metric: Metric, values: Float[np.ndarray, "n"]) -> "RankScale":
+        """The scale on which these labels are standard normal."""
+        wanted = np.unique(metric.sign * values, return_index=True)[1]
+        return cls(rank_normal(metric.sign * values)[wanted], metric.sign * values[wanted], metric.sign)
+
+    def to_unit(self, scores: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """The values in the metric's unit that these scores stand for."""
+        if len(self.scores) == 1:
+            return np.full_like(scores, self.sign * self.values[0])
+        tenth = min(max(1, len(self.scores) // 10), len(self.scores) - 1)
+        low = (self.values[tenth] - self.values[0]) / (self.scores[tenth] - self.scores[0])
+        high = (self.values[-1] - self.values[-1 - tenth]) / (self.scores[-1] - self.scores[-1 - tenth])
+        inside = np.interp(scores, self.scores, self.values)
+        below = np.minimum(scores - self.scores[0], 0) * low
+        above = np.maximum(scores - self.scores[-1], 0) * high
+        return self.sign * (inside + below + above)
