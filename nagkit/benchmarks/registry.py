@@ -87,7 +87,7 @@ def sources() -> Mapping[str, Source]:
     return {name: _source(name, **entry) for name, entry in listed.items()}
 
 
-def _source(name: str, what: str, file: list[dict[str, Any]], **origin: str) -> Source:
+def _source(name: str, what: str, file: list[dict[str, Any]], **origin: Any) -> Source:
     return Source(name=name, what=what, files=tuple(File(source=name, **origin, **each) for each in file), **origin)
 
 
@@ -114,7 +114,7 @@ def verify(names: Sequence[str] | None = None) -> Iterator[Copy]:
 
 
 def fetch(names: Sequence[str] | None = None) -> Iterator[Copy]:
-    """Each file of these sources, as soon as it is here and whole; what the cache lacks or has damaged is downloaded."""
+    """Each file of these sources, as soon as it is here and whole; what the cache lacks or holds damaged is fetched."""
     for file in _chosen(names):
         here = _find(file)
         if here is None or here == _cached(file):
