@@ -1,0 +1,37 @@
+"""What every test shares: a cache of its own, the public files where a machine has them, and code as users meet it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+from nagkit.benchmarks.registry import CACHE, UPSTREAM
+
+BESIDE = Path(__file__).parents[2] / "shared" / "upstream"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache is neither read nor written; public files come from beside the checkout, if there are any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE, str(tmp_path_factory.mktemp("cache")))
+        if not os.environ.get(UPSTREAM) and BESIDE.is_dir():
+            patch.setenv(UPSTREAM, str(BESIDE))
+        yield
+
+
+@pytest.fixture(scope="session")
+def upstream(folders: None) -> Path:
+    """The folder of public files; tests that need it are skipped where there is none."""
+    folder = Path(os.environ.get(UPSTREAM) or BESIDE)
+    if not folder.is_dir():
+        pytest.skip(f"needs the public tables: set {UPSTREAM} to a folder laid out <source>/<path> as in registry.toml")
+    return folder
+
+
+@pytest.fixture
+def as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shape annotations are not executed, as in a user's process: wrong arguments reach nagkit's own checks."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
