@@ -49,10 +49,10 @@ notebooks: $(STAMP)  ## run every notebook from top to bottom, into runs/noteboo
 	  notebooks/*.ipynb notebooks/reports/*.ipynb
 
 report: $(STAMP)  ## write the report on guided generation; ARGS='-p strength 8'
-	$(RUN) nagkit.cli report generation $(ARGS)
+	.venv/bin/nagkit report generation $(ARGS)
 
 benchmark: $(STAMP)  ## measure nagkit's own figures, into runs/benchmark
-	$(RUN) nagkit.cli report benchmark $(ARGS)
+	.venv/bin/nagkit report benchmark $(ARGS)
 
 clean:  ## remove the environment and all caches; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

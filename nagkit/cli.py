@@ -1,0 +1,138 @@
+"""The command line: data, the table of our own, weights, reports. Heavy packages load only with their command."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nagkit.errors import NagkitError
+
+
+class _Commands(click.Group):
+    """Commands whose refusals are one sentence on stderr and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The result of the command."""
+        try:
+            return super().invoke(ctx)
+        except NagkitError as refusal:
+            click.echo(f"nagkit: {refusal}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="nagkit", message="nagkit %(version)s")
+def app() -> None:
+    """Neural architecture generation in the notebook."""
+
+
+# ------------------------------------------------------------------------------------------------------ public data
+
+
+@app.group()
+def data() -> None:
+    """The public tables: what there is, under which licence, and whether it is here."""
+
+
+@data.command("list")
+def list_() -> None:
+    """List every source with its size, licence and state."""
+    from nagkit.benchmarks import available, registry
+
+    rows = [("source", "MB", "licence", "state", "what")]
+    for name, source in registry.sources().items():
+        files = registry.listing([name])
+        here = sum(copy.state == "present" for copy in files)
+        state = "here" if here == len(files) else f"{here} of {len(files)} files here"
+        size = f"{sum(copy.file.bytes for copy in files) / 1e6:.1f}"
+        rows.append((name, size, source.licence, state, source.what))
+    _table(rows)
+    click.echo()
+    _table([("benchmark", "opens without a network"), *((n, "yes" if y else "no") for n, y in available().items())])
+
+
+@data.command()
+@click.argument("sources", nargs=-1)
+def fetch(sources: tuple[str, ...]) -> None:
+    """Download the files of SOURCES (all by default) that are not here, and verify every one."""
+    from nagkit.benchmarks import registry
+
+    for copy in registry.fetch(sources or None):
+        click.echo(f"{copy.state:8} {copy.file.name}  {copy.path}")
+
+
+@data.command()
+@click.argument("sources", nargs=-1)
+@click.pass_context
+def verify(ctx: click.Context, sources: tuple[str, ...]) -> None:
+    """Compare the files of SOURCES (all by default) with their sha256; exit code 1 unless all are whole."""
+    from nagkit.benchmarks import registry
+
+    wrong = set()
+    for copy in registry.verify(sources or None):
+        click.echo(f"{copy.state:8} {copy.file.name}  {copy.path}")
+        if copy.state != "whole":
+            wrong.add(copy.file.source)
+    if wrong:
+        click.echo(f"Not everything is whole; try: nagkit data fetch {' '.join(sorted(wrong))}", err=True)
+        ctx.exit(1)
+
+
+# --------------------------------------------------------------------------------------------------------- our own
+
+
+@app.command()
+@click.argument("name", type=click.Choice(["masked-diffusion"]), default="masked-diffusion")
+@click.option("--space", default="nas-bench-201", help="The search space to learn.")
+@click.option("--steps", default=1500, type=click.IntRange(1), help="Training steps.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches.")
+def train(name: str, space: str, steps: int, seed: int) -> None:
+    """Train the denoiser of a generator anew and replace its weights."""
+    from tqdm import tqdm
+
+    from nagkit.diffusion.training import train as lessons
+    from nagkit.generators import weights
+    from nagkit.spaces import space as find_space
+
+    chosen = find_space(space)
+    for lesson in (bar := tqdm(lessons(chosen, steps, seed), total=steps, unit="step")):
+        if lesson.step % 50 == 0:
+            bar.set_postfix_str(f"bound {lesson.loss:.3f} nats")
+    lesson.denoiser.save(weights(chosen), f"Made by nagkit train {name} --space {space} --steps {steps} --seed {seed}.")
+    click.echo(weights(chosen))
+
+
+# --------------------------------------------------------------------------------------------------------- reports
+
+
+@app.command()
+@click.argument("name")
+@click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write to.  [default: runs/NAME]")
+def report(name: str, pairs: tuple[tuple[str, str], ...], out: Path | None) -> None:
+    """Run the report NAME: an HTML page that works offline, the executed notebook, and its figures as JSON."""
+    import json
+
+    from nagkit.report import report as run
+
+    folder = run(name, dict(pairs), out)
+    result = folder / "result.json"
+    if result.exists():
+        _table([("figure", "value", "low", "high", "unit", "n"), *map(_figure, json.loads(result.read_text()).items())])
+        click.echo()
+    click.echo(folder / "report.html")
+
+
+def _figure(item: tuple[str, dict[str, Any]]) -> tuple[str, ...]:
+    name, figure = item
+    numbers = ("" if figure[key] is None else f"{figure[key]:.4g}" for key in ("value", "low", "high"))
+    return (name, *numbers, figure["unit"], str(figure["n"]))
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> None:
+    """The rows in columns as wide as their widest entry."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(entry.ljust(width) for entry, width in zip(row, widths, strict=True)).rstrip())

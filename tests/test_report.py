@@ -1,0 +1,210 @@
+import json
+import math
+
+import nbformat
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagkit.errors import ArgumentError, DataMissingError, NagkitError
+from nagkit.report import Estimate, Parameter, check, names, page, parameters, report, save_result
+
+PARAMETERS = """\
+strength: float = 4.0  # 0 to 100: how strongly to guide
+samples: int = 10  # 1 to 1000: how many
+order: str = "up"  # up | down: which way
+title: str = "a title"  # any text
+out: str = ""  # where the figures go"""
+BODY = """\
+from nagkit.report import Estimate, save_result
+save_result({"strength": Estimate(strength, "1"), "samples": Estimate(samples, "1")}, out)"""
+FIGURE = """\
+from IPython.display import display
+figure = {"data": [{"y": [1, 3, 2], "name": "</script>"}], "layout": {"height": 300}}
+display({"application/vnd.plotly.v1+json": figure, "text/plain": "Rises & falls.\\n\\n  y"}, raw=True)"""
+
+
+def notebook(*sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return nbformat.v4.new_notebook(cells=cells, metadata=kernel | {"language_info": {"name": "python"}})
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A checkout with one report called "small"."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(*body):
+        book = notebook(PARAMETERS, *body)
+        book.cells[0].metadata.tags = ["parameters"]
+        folder = tmp_path / "notebooks" / "reports"
+        folder.mkdir(parents=True, exist_ok=True)
+        nbformat.write(book, folder / "small.ipynb")
+
+    write(BODY)
+    return write
+
+
+def test_the_parameter_cell_says_types_ranges_and_choices(small):
+    strength, samples, order, title = parameters("small").values()
+    assert (strength.kind, strength.low, strength.high, strength.default) == (float, 0.0, 100.0, 4.0)
+    assert strength.meaning == "how strongly to guide"
+    assert (samples.kind, samples.default) == (int, 10)
+    assert order.choices == ("up", "down")
+    assert (title.default, title.choices) == ("a title", ())
+
+
+def test_texts_become_numbers_and_defaults_fill_in(small):
+    assert check("small", {"strength": "2.5", "samples": "7"}) == {
+        "strength": 2.5,
+        "samples": 7,
+        "order": "up",
+        "title": "a title",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"strenght": 9.0}, r"parameter must be one of .*'strenght'\. Did you mean 'strength'"),
+        ({"out": "elsewhere"}, "parameter must be one of"),
+        ({"strength": "nine"}, "strength must be a number from 0 to 100; got 'nine'"),
+        ({"strength": "-1"}, "strength must be a number from 0 to 100; got -1"),
+        ({"strength": "nan"}, "strength must be a number from 0 to 100; got nan"),
+        ({"strength": math.inf}, "strength must be a number from 0 to 100; got inf"),
+        ({"strength": None}, "strength must be a number from 0 to 100; got None"),
+        ({"strength": True}, "strength must be a number from 0 to 100; got True"),
+        ({"samples": "2.5"}, "samples must be a whole number from 1 to 1000; got '2.5'"),
+        ({"samples": 0}, "samples must be a whole number from 1 to 1000; got 0"),
+        ({"samples": "1" * 5000}, "samples must be a whole number from 1 to 1000"),
+        ({"order": "dwn"}, r"order must be one of 'up', 'down'; got 'dwn'\. Did you mean 'down'"),
+        ({"title": 3}, "title must be a text; got 3"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_a_kernel_starts(small, tmp_path, given, said):
+    with pytest.raises(ArgumentError, match=said):
+        report("small", given, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@given(st.floats(0, 100))
+def test_a_number_survives_being_written_as_text(value):
+    assert Parameter("strength", float, 4.0, 0.0, 100.0).clean(repr(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("float", "1.0", "no range here"), "needs a range"),
+        (("list", "[]", ""), "must be one of 'int', 'float', 'str'; got 'list'"),
+    ],
+)
+def test_a_parameter_cell_that_says_too_little_is_refused(line, said):
+    with pytest.raises(ArgumentError, match=said):
+        Parameter.declared("strength", *line)
+
+
+def test_an_unknown_report_is_refused_by_the_nearest_name(small):
+    assert names() == ["small"]
+    with pytest.raises(ArgumentError, match=r"report must be one of 'small'; got 'smal'\. Did you mean 'small'"):
+        report("smal")
+
+
+def test_outside_of_a_checkout_the_reports_of_the_installation_are_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        assert "generation" in names()
+    except DataMissingError as refusal:  # installed as a wheel, without notebooks
+        assert "Clone the repository" in str(refusal)
+
+
+@pytest.mark.slow
+def test_a_report_leaves_page_notebook_and_figures(small, tmp_path):
+    small(FIGURE, BODY)
+    folder = report("small", {"strength": "2.5"})
+    assert sorted(path.name for path in folder.iterdir()) == ["report.html", "report.ipynb", "result.json"]
+    figures = json.loads((folder / "result.json").read_text())
+    assert figures["strength"] == {"value": 2.5, "unit": "1", "n": 1, "low": None, "high": None}
+    assert figures["samples"]["value"] == 10
+    shown = (folder / "report.html").read_text()
+    assert shown.count("Plotly.newPlot") >= 1
+    assert "save_result" not in shown
+
+
+@pytest.mark.slow
+def test_a_failing_cell_is_named_and_the_notebook_so_far_is_kept(small, tmp_path):
+    small("1 / 0", BODY)
+    with pytest.raises(NagkitError, match=r"stopped at cell \d+ with ZeroDivisionError: division by zero"):
+        report("small", out=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.part.ipynb"]
+
+
+def test_an_out_that_is_a_file_is_refused(small, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ArgumentError, match="out must be a folder that can be made"):
+        report("small", out=tmp_path / "out")
+
+
+def executed(*outputs):
+    book = notebook("secret = 1")
+    book.cells[0].outputs = [nbformat.v4.new_output("display_data", data) for data in outputs]
+    return book
+
+
+def test_a_page_draws_figures_says_their_sentence_and_loads_nothing():
+    figure = {"data": [{"y": [1], "name": "</script>"}], "layout": {}, "config": {"plotlyServerURL": "https://x.test"}}
+    shown = page(executed({"application/vnd.plotly.v1+json": figure, "text/plain": "a < b\n\n table"}), "a title")
+    body = shown[shown.index("</head>") :]
+    assert "<title>a title</title>" in shown
+    assert "<figcaption>a &lt; b</figcaption>" in body
+    assert '"name": "<\\/script>"' in body
+    assert '"showSendToCloud": false' in body
+    assert "x.test" not in shown
+    assert "secret" not in body
+    assert "<script src=" not in shown
+    assert "<link" not in shown
+
+
+def test_a_page_without_figures_is_small_and_controls_are_left_out():
+    widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "0"}, "text/plain": "IntSlider()"}
+    book = executed(widget, {"text/plain": "a result"})
+    book.metadata["widgets"] = {"state": "large"}
+    shown = page(book, "title")
+    assert "a result" in shown
+    assert "IntSlider" not in shown
+    assert len(shown) < 1_000_000
+    assert book.metadata["widgets"] == {"state": "large"}
+
+
+def test_an_estimate_is_the_mean_with_its_interval():
+    estimate = Estimate.of([1.0, 2.0, 3.0], "%")
+    assert (estimate.value, estimate.n, estimate.unit) == (2.0, 3, "%")
+    assert estimate.high - 2.0 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)  # Student's t, 2 degrees
+    assert Estimate.of([5.0], "s") == Estimate(5.0, "s")
+
+
+@pytest.mark.slow
+def test_the_interval_holds_the_mean_95_times_of_100():
+    rng = np.random.default_rng(0)
+    held = [e.low <= 0 <= e.high for e in (Estimate.of(draw, "1") for draw in rng.normal(size=(4000, 5)))]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.012)
+
+
+def test_figures_that_are_not_finite_or_not_estimates_are_refused(tmp_path):
+    with pytest.raises(ArgumentError, match="value must be finite; got nan"):
+        Estimate(math.nan, "s")
+    with pytest.raises(ArgumentError, match="values must be finite"):
+        Estimate.of([1.0, math.nan], "s")
+    with pytest.raises(ArgumentError, match=r"estimates\['speed'\] must be an Estimate; got 3"):
+        save_result({"speed": 3}, tmp_path)
+
+
+def test_figures_are_shown_and_written_only_where_a_report_asks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = save_result({"speed": Estimate(3.0, "s", 2, 1.0, 5.0)}, "")
+    assert list(table.columns) == ["value", "low", "high", "unit", "n"]
+    assert not list(tmp_path.iterdir())
+    save_result({"speed": Estimate(3.0, "s", 2, 1.0, 5.0)}, tmp_path / "runs")
+    assert json.loads((tmp_path / "runs" / "result.json").read_text())["speed"]["high"] == 5.0
