@@ -1,27 +1,14 @@
 """What every generator offers: architectures that come into being frame by frame."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from nagkit.diffusion.guidance import Guidance
+from nagkit.diffusion.masked import Frame
 from nagkit.space import SearchSpace
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A batch on its way: ``UNDECIDED`` marks slots still open, ``probability`` the belief about every slot.
-
-    ``step`` counts from 0 (nothing decided) to ``steps`` (the answer).
-    """
-
-    step: int
-    steps: int
-    tokens: Int[np.ndarray, "n L"]
-    probability: Float[np.ndarray, "n L K"]
 
 
 class Generator(Protocol):

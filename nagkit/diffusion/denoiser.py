@@ -1,0 +1,87 @@
+"""The learned belief: a small transformer over slots that says what each undecided slot may hold.
+
+Notation: n architectures, L slots, K symbols, D width. Undecided slots carry the symbol K. Every slot sees every
+other; slots are told apart by a learned embedding. The weights are safetensors with their configuration.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from nagkit.errors import DataDamagedError, DataMissingError
+from nagkit.files import write_atomically
+from nagkit.space import UNDECIDED, SearchSpace
+
+
+@dataclass(frozen=True)
+class DenoiserShape:
+    """How large a denoiser is; the default is enough for cells and trains in seconds."""
+
+    slots: int
+    symbols: int
+    width: int = 64
+    layers: int = 3
+    heads: int = 4
+
+
+class Denoiser(nn.Module):
+    """Partial tokens to logits of every slot."""
+
+    def __init__(self, shape: DenoiserShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.symbol = nn.Embedding(shape.symbols + 1, shape.width)
+        self.place = nn.Parameter(torch.zeros(shape.slots, shape.width))
+        block = nn.TransformerEncoderLayer(
+            shape.width, shape.heads, 2 * shape.width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.blocks = nn.TransformerEncoder(block, shape.layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(shape.width)
+        self.read = nn.Linear(shape.width, shape.symbols)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Logits (n, L, K) from tokens (n, L) in which ``UNDECIDED`` stands for open slots."""
+        held = torch.where(tokens == UNDECIDED, self.shape.symbols, tokens)
+        h = self.symbol(held) + self.place  # (n, L, D)
+        logits: torch.Tensor = self.read(self.norm(self.blocks(h)))  # (n, L, K)
+        return logits
+
+    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        """The same for NumPy, without gradients."""
+        self.eval()
+        with torch.inference_mode():
+            return self(torch.from_numpy(np.ascontiguousarray(tokens))).double().numpy()
+
+    def save(self, path: Path, about: str) -> None:
+        """Write weights, shape and a sentence of provenance as one safetensors file."""
+        header = {"shape": json.dumps(asdict(self.shape)), "about": about}
+        write_atomically(path, save(self.state_dict(), metadata=header))
+
+
+def untrained(space: SearchSpace, seed: int) -> Denoiser:
+    """A new denoiser for a space; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Denoiser(DenoiserShape(len(space.slots), int(space.radices.max())))
+
+
+def load(path: Path) -> Denoiser:
+    """The denoiser in a file that ``Denoiser.save`` wrote."""
+    if not path.exists():
+        raise DataMissingError(f"There are no denoiser weights at {path}; `nagkit train` makes them.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            shape = DenoiserShape(**json.loads(file.metadata()["shape"]))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        denoiser = Denoiser(shape)
+        denoiser.load_state_dict(weights)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
+        raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); `nagkit train` makes it anew.") from None
+    return denoiser

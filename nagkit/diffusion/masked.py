@@ -1,0 +1,100 @@
+"""Masked (absorbing) diffusion: every slot starts undecided and is decided once, in random order.
+
+Notation: n samples, L slots, K symbols; a belief gives logits (n, L, K) of every slot from the decided ones. In
+continuous time each slot is masked independently with probability t; run backwards, the order of decisions is a
+uniform permutation (Shi et al., 2024, section 3), which is drawn first, as is all other noise. The same random state
+therefore gives the same noise under any guidance.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import special
+
+from nagkit.diffusion.tilt import Tilt
+from nagkit.space import UNDECIDED, SearchSpace
+
+Belief = Callable[[Int[np.ndarray, "n L"]], Float[np.ndarray, "n L K"]]  # partial tokens to logits of every slot
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A batch on its way: ``UNDECIDED`` marks slots still open, ``probability`` the belief about every slot.
+
+    ``step`` counts from 0 (nothing decided) to ``steps`` (the answer).
+    """
+
+    step: int
+    steps: int
+    tokens: Int[np.ndarray, "n L"]
+    probability: Float[np.ndarray, "n L K"]
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """All randomness of a batch: the order of decisions, Gumbel noise for each, and a preference in [0, 1)."""
+
+    order: Int[np.ndarray, "n L"]
+    gumbel: Float[np.ndarray, "n L K"]
+    preference: Float[np.ndarray, "n"]
+
+    @classmethod
+    def draw(cls, space: SearchSpace, n: int, rng: np.random.Generator) -> "Noise":
+        """The noise of n samples."""
+        slots, symbols = len(space.slots), int(space.radices.max())
+        return cls(rng.random((n, slots)).argsort(1), rng.gumbel(size=(n, slots, symbols)), rng.random(n))
+
+
+def uniform_belief(space: SearchSpace) -> Belief:
+    """The exact belief where the law is uniform over the legal symbols of independent slots: no network needed."""
+
+    def belief(tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        return np.zeros((len(tokens), len(space.slots), int(space.radices.max())))
+
+    return belief
+
+
+def denoise(space: SearchSpace, belief: Belief, tilt: Tilt | None, noise: Noise, steps: int) -> Iterator[Frame]:
+    """The frames of a batch, ``steps + 1`` of them; each step asks the belief once and decides its share of slots.
+
+    Within a step the slots are decided one after the other under grammar and tilt, so that what is exact stays exact
+    with few steps; only the belief is as old as the step.
+    """
+    n, slots = noise.order.shape
+    rows = np.arange(n)
+    law = Law(space, tilt, np.floor(noise.preference * (tilt.directions if tilt else 1)).astype(int))
+    tokens = np.full((n, slots), UNDECIDED)
+    for step, decided in enumerate(np.array_split(np.arange(slots), steps)):
+        logits = belief(tokens)
+        yield Frame(step, steps, tokens.copy(), law.probability(logits, tokens))
+        for turn in decided:
+            slot = noise.order[:, turn]
+            tokens[rows, slot] = (law.guided(logits, tokens, slot) + noise.gumbel[rows, slot]).argmax(1)
+    yield Frame(steps, steps, tokens.copy(), law.probability(logits, tokens))
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """Belief, grammar and tilt together; ``direction (n,)`` is the preference that each sample follows."""
+
+    space: SearchSpace
+    tilt: Tilt | None
+    direction: Int[np.ndarray, "n"]
+
+    def guided(self, logits: np.ndarray, tokens: np.ndarray, slot: np.ndarray) -> Float[np.ndarray, "n K"]:
+        """The logits of one slot of each row, -inf for what may not be."""
+        rows = np.arange(len(tokens))
+        legal = self.space.legal(tokens)[rows, slot]
+        guided = np.where(legal, logits[rows, slot], -np.inf)
+        return guided if self.tilt is None else guided + self.tilt.of(tokens, slot, self.direction)
+
+    def probability(self, logits: np.ndarray, tokens: np.ndarray) -> Float[np.ndarray, "n L K"]:
+        """What each slot would become if it were decided next; certainty where it is decided."""
+        n, slots, symbols = logits.shape
+        each = [self.guided(logits, tokens, np.full(n, slot)) for slot in range(slots)]
+        decided = tokens[:, :, None] != UNDECIDED
+        return np.where(
+            decided, tokens[:, :, None] == np.arange(symbols), special.softmax(np.stack(each, axis=1), axis=2)
+        )
