@@ -85,13 +85,16 @@ class SearchSpace(ABC):
         """Number of symbols in each slot."""
         return np.array([len(slot.symbols) for slot in self.slots])
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Number of legal rows."""
-        return math.prod(self.radices.tolist())
+        """Number of legal rows; a space whose grammar allows too many to list states its own."""
+        return math.prod(self.radices.tolist()) if self._places is None else len(self._places)
 
     def legal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L K"]:
-        """Which symbols the grammar allows in each slot, given the decided slots of each row."""
+        """Which symbols the grammar allows in each slot, given the decided ones among the other slots of each row.
+
+        Allowed means that a legal row exists which has the symbol there and agrees with all other decided slots.
+        """
         allowed = np.arange(self.radices.max()) < self.radices[:, None]
         return np.broadcast_to(allowed, (len(tokens), *allowed.shape))
 
@@ -115,7 +118,17 @@ class SearchSpace(ABC):
                 f"{argument}[{row}, {slot}] must be from 0 to {self.radices[slot] - 1} "
                 f"({', '.join(self.slots[slot].symbols)}); got {array[row, slot]}."
             )
+        bad = self._illegal(array)
+        if bad.any():
+            row = int(bad.any(1).argmax())
+            raise ArgumentError(f"{argument}[{row}] is not in the space {self.name!r}: {self.faults(array[row])[0]}")
         return array
+
+    def _illegal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
+        """Which symbols of complete rows the grammar forbids beside the others."""
+        if type(self).legal is SearchSpace.legal:
+            return np.zeros(tokens.shape, dtype=bool)
+        return ~np.take_along_axis(self.legal(tokens), tokens[:, :, None], axis=2)[:, :, 0]
 
     def faults(self, row: Any) -> tuple[str, ...]:
         """Everything that is wrong with one row, a sentence each; empty when it belongs to the space."""
@@ -124,10 +137,14 @@ class SearchSpace(ABC):
             return (f"A row has {len(self.slots)} slots; this has shape {row.shape}.",)
         if not np.issubdtype(row.dtype, np.integer):
             return (f"Slots hold whole numbers; these are {row.dtype}.",)
-        return tuple(
+        out_of_range = tuple(
             f"Slot {l} ({slot.name}) must be from 0 to {len(slot.symbols) - 1}; it is {row[l]}."
             for l, slot in enumerate(self.slots)
             if not 0 <= row[l] < len(slot.symbols)
+        )
+        return out_of_range or tuple(
+            f"Slot {l} ({self.slots[l].name}) may not be {self.slots[l].symbols[row[l]]!r} beside the others."
+            for l in np.flatnonzero(self._illegal(row[None]))
         )
 
     def sample(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
@@ -143,7 +160,8 @@ class SearchSpace(ABC):
     def index(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n"]:
         """The place of each row in the lexicographic list of all rows; see ``at`` for the way back."""
         self._listable()
-        return np.ravel_multi_index(tuple(self.check(tokens).T), tuple(self.radices))
+        place = np.ravel_multi_index(tuple(self.check(tokens).T), tuple(self.radices))
+        return place if self._places is None else np.searchsorted(self._places, place)
 
     def at(self, index: Any) -> Int[np.ndarray, "n L"]:
         """The rows at these places of the lexicographic list."""
@@ -154,20 +172,29 @@ class SearchSpace(ABC):
         wrong = index[(index < 0) | (index >= self.size)]
         if len(wrong):
             raise ArgumentError(f"index must be from 0 to {self.size - 1}; got {wrong[0]}.")
-        return np.stack(np.unravel_index(index, tuple(self.radices)), axis=1)
+        place = index if self._places is None else self._places[index]
+        return np.stack(np.unravel_index(place, tuple(self.radices)), axis=1)
 
     def all(self) -> Int[np.ndarray, "n L"]:
         """Every row of the space, in lexicographic order; refused where there are more than a million."""
         return self.at(np.arange(self.size))
 
     def neighbours(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n m L"]:
-        """All rows that differ in exactly one slot: m = sum(radices - 1) for each."""
+        """All rows that differ in exactly one slot: m = sum(radices - 1) for each.
+
+        Where the grammar forbids an edit, another neighbour stands in its place; the row itself if it has none.
+        """
         tokens = self.check(tokens)
         slot = np.repeat(np.arange(len(self.slots)), self.radices - 1)  # (m,)
         step = np.concatenate([np.arange(1, k) for k in self.radices])  # (m,)
         near = np.repeat(tokens[:, None], len(slot), axis=1)  # (n, m, L)
         near[:, np.arange(len(slot)), slot] += step
         near[:, np.arange(len(slot)), slot] %= self.radices[slot]
+        bad = np.any(self._illegal(near.reshape(-1, len(self.slots))), axis=1).reshape(near.shape[:2])  # (n, m)
+        if bad.any():
+            stand_in = near[np.arange(len(near)), bad.argmin(1)]  # (n, L)
+            stand_in = np.where(np.all(bad, axis=1)[:, None], tokens, stand_in)
+            near = np.where(bad[:, :, None], stand_in[:, None], near)
         return near
 
     def features(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
@@ -181,6 +208,18 @@ class SearchSpace(ABC):
         """Whether each slot holds each of its symbols."""
         facts = tokens[:, :, None] == np.arange(self.radices.max())  # (n, L, K)
         return facts[:, np.arange(self.radices.max()) < self.radices[:, None]]
+
+    @cached_property
+    def _places(self) -> Int[np.ndarray, "size"] | None:
+        """The places of the legal rows among all combinations of symbols, ascending; ``None`` when all are legal."""
+        if type(self).legal is SearchSpace.legal:
+            return None
+        rows = np.full((1, len(self.slots)), UNDECIDED)
+        for l in range(len(self.slots)):
+            row, symbol = np.nonzero(self.legal(rows)[:, l])
+            rows = rows[row]
+            rows[:, l] = symbol
+        return np.ravel_multi_index(tuple(rows.T), tuple(self.radices))
 
     def _listable(self) -> None:
         if self.size > ENUMERABLE:
