@@ -1,0 +1,154 @@
+"""From an architecture to the PyTorch network that trains and runs it.
+
+Notation: C channels; the nodes of a cell are 0 (input) to 3 (output); ``edge_1_3`` is the operation from node 1
+to node 3, and a node is the sum of its edges.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.space import Architecture
+from nagkit.spaces.nas_bench_201 import CELL_EDGES, SYMBOLS, NasBench201
+from nagkit.spaces.skeleton import PUBLISHED, Skeleton
+
+
+def convolution(before: int, after: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """ReLU, convolution without bias, batch normalisation; the image side is kept, or divided by the stride."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(after),
+    )
+
+
+def operation(symbol: str, channels: int) -> nn.Module:
+    """The module of one edge; ``none`` has no module, its edge is left out."""
+    if symbol == "skip_connect":
+        return nn.Identity()
+    if symbol == "avg_pool_3x3":
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return convolution(channels, channels, kernel=1 if symbol == "nor_conv_1x1" else 3)
+
+
+class Cell(nn.Module):
+    """One cell: each node is the sum of its edges, and zero when it has none."""
+
+    def __init__(self, channels: int, symbols: Mapping[tuple[int, int], str]) -> None:
+        super().__init__()
+        self.edges = tuple(symbols)
+        for (source, target), symbol in symbols.items():
+            self.add_module(f"edge_{source}_{target}", operation(symbol, channels))
+
+    def forward(self, x: Float[Tensor, "n C h w"]) -> Float[Tensor, "n C h w"]:
+        """The value of node 3 when node 0 is ``x``."""
+        nodes = [x]
+        for node in (1, 2, 3):
+            terms = [self.get_submodule(f"edge_{s}_{t}")(nodes[s]) for s, t in self.edges if t == node]
+            nodes.append(functools.reduce(operator.add, terms) if terms else torch.zeros_like(x))
+        return nodes[3]
+
+
+class Reduction(nn.Module):
+    """The residual block of NAS-Bench-201 that halves the image side."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.conv_a = convolution(before, after, kernel=3, stride=2)
+        self.conv_b = convolution(after, after, kernel=3)
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, stride=2, ceil_mode=True), nn.Conv2d(before, after, 1, bias=False)
+        )
+
+    def forward(self, x: Float[Tensor, "n C h w"]) -> Float[Tensor, "n D g v"]:
+        """Two convolutions beside a pooled shortcut."""
+        return self.shortcut(x) + self.conv_b(self.conv_a(x))
+
+
+class Network(nn.Module):
+    """Stem, body of cells and reductions, normalisation, global average pooling, classifier."""
+
+    def __init__(self, body: nn.Sequential, skeleton: Skeleton, classes: int) -> None:
+        super().__init__()
+        first, last = skeleton.channels[0], skeleton.channels[-1]
+        self.stem = nn.Sequential(
+            nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first)
+        )
+        self.body = body
+        self.head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.classifier = nn.Linear(last, classes)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """The logits of k classes."""
+        return self.classifier(self.head(self.body(self.stem(images))))
+
+
+def build(
+    architecture: Architecture,
+    classes: int = 10,
+    skeleton: Skeleton = PUBLISHED,
+    prune: bool = True,
+    seed: int = 0,
+) -> Network:
+    """The network of an architecture, with initial weights that depend on nothing but the seed.
+
+    Args:
+        prune: leave out the operations that lie on no path from input to output. They cost time and parameters
+            but, with the initial weights, do not change the output; the parameter counts of the benchmark keep them.
+        seed: of PyTorch's usual initial law (uniform within 1/sqrt(fan-in)); normalisation starts as the identity.
+    """
+    symbols = edges(architecture, prune)
+    arguments.whole("classes", classes)
+    if not isinstance(skeleton, Skeleton):
+        raise ArgumentError(f"skeleton must be a Skeleton, for example PUBLISHED or MICRO; got {skeleton!r:.80}.")
+    with torch.device("meta"):  # the constructors would draw from the global random state
+        layers: list[nn.Module] = []
+        for stage, channels in enumerate(skeleton.channels):
+            if stage:
+                layers.append(reduction(skeleton, skeleton.channels[stage - 1], channels))
+            layers.extend(Cell(channels, symbols) for _ in range(skeleton.cells))
+        network = Network(nn.Sequential(*layers), skeleton, classes)
+    return initialise(network.to_empty(device="cpu"), seed)
+
+
+def edges(architecture: Architecture, prune: bool = True) -> dict[tuple[int, int], str]:
+    """The operation of each edge of the cell that is not ``none``; with ``prune``, of each edge that is alive."""
+    if not isinstance(architecture, Architecture):
+        raise ArgumentError(
+            f"architecture must be an Architecture, for example space.decode(row); got {type(architecture).__name__}."
+        )
+    if architecture.space != NasBench201.name:
+        raise ArgumentError(
+            f"architecture must belong to the space {NasBench201.name!r}, the only one that can be built; "
+            f"got one of {architecture.space!r}."
+        )
+    space, row = NasBench201(), architecture.tokens
+    kept = space.alive([row])[0] if prune else [SYMBOLS[k] != "none" for k in row]
+    return {edge: SYMBOLS[k] for edge, k, keep in zip(CELL_EDGES, row, kept, strict=True) if keep}
+
+
+def reduction(skeleton: Skeleton, before: int, after: int) -> nn.Module:
+    """What stands between two stages."""
+    if skeleton.reduction == "residual":
+        return Reduction(before, after)
+    return convolution(before, after, kernel=3, stride=2)
+
+
+def initialise(network: Network, seed: int) -> Network:
+    """The same network with fresh weights in place: PyTorch's usual law, drawn from this seed alone."""
+    generator = torch.Generator().manual_seed(arguments.whole("seed", seed, low=0, high=2**63 - 1))
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            for parameter in module.parameters(recurse=False):
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()  # ones and zeros, nothing random
+    return network
