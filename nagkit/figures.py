@@ -7,7 +7,7 @@ picture is drawn on, so that two pictures can share one figure. Nothing here nee
 import html
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,7 +60,12 @@ class Picture:
     data: list[dict[str, Any]]
     layout: dict[str, Any]
     sentence: str
-    table: "pandas.DataFrame"
+    tabulate: Callable[[], "pandas.DataFrame"]
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """The same facts in rows and columns; made when asked for, as a live picture changes many times a second."""
+        return self.tabulate()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         figure = {"data": self.data, "layout": self.layout, "config": CONFIG}
@@ -141,8 +146,6 @@ class _Dag:
         return [reached[node] and reaches[node] for node in nodes]
 
     def picture(self, title: str | None, axis: str) -> Picture:
-        import pandas as pd
-
         layout, alive, shapes = self.layout, self.alive, []
         for edge in sorted(self.architecture.edges):
             shapes += _arrow(layout.routes[edge], alive[edge[0]] and alive[edge[1]])
@@ -150,12 +153,10 @@ class _Dag:
             shapes += _box(layout.places[node], op, alive[node], self.belief.get(node))
         for shape in shapes:
             shape.update(xref=f"x{axis}", yref=f"y{axis}", layer="below")  # under the trace that writes on the boxes
-        rows = self.facts()
-        table = pd.DataFrame(rows, columns=["node", "operation", "state", "from"])
         frame = _dag_axes(layout, axis) | {"shapes": shapes} | _title(title)
-        return Picture([self.labels(rows, axis)], frame, self.sentence(), table)
+        return Picture([self.labels(axis)], frame, self.sentence(), self.table)
 
-    def labels(self, rows: list[tuple[int, str, str, str]], axis: str) -> dict[str, Any]:
+    def labels(self, axis: str) -> dict[str, Any]:
         """One trace that writes on the boxes and answers the pointer."""
         text, ink = [], []
         for node, op in enumerate(self.architecture.ops):
@@ -174,7 +175,7 @@ class _Dag:
             "y": [height + (0.05 if node in self.belief else 0.0) for node, height in enumerate(y)],
             "text": text,
             "textfont": {"size": 12, "color": ink},
-            "hovertext": [safe(f"node {node}: {operation}, {state}") for node, operation, state, _ in rows],
+            "hovertext": [safe(f"node {node}: {operation}, {state}") for node, operation, state, _ in self.facts()],
             "hoverinfo": "text",
             "showlegend": False,
             "xaxis": f"x{axis}",
@@ -191,6 +192,11 @@ class _Dag:
             sources = " ".join(str(i) for i, j in sorted(self.architecture.edges) if j == node)
             rows.append((node, "?" if shares else op, state, sources))
         return rows
+
+    def table(self) -> "pandas.DataFrame":
+        import pandas as pd
+
+        return pd.DataFrame(self.facts(), columns=["node", "operation", "state", "from"])
 
     def sentence(self) -> str:
         inner = [node for node, op in enumerate(self.architecture.ops) if op not in ("input", "output")]
@@ -333,7 +339,7 @@ def front_figure(
         | {"marker": {"symbol": "diamond", "size": 11, "color": VERMILION, "line": {"width": 1, "color": "#ffffff"}}},
     ]
     sentence = f"{len(known)} architectures with known values. {front.sentence()}"
-    return Picture(traces, _front_axes(up, right, axis), sentence, front.table())
+    return Picture(traces, _front_axes(up, right, axis), sentence, front.table)
 
 
 def _two_metrics(front: Front, values: Any, argument: str) -> np.ndarray:

@@ -5,8 +5,7 @@ coroutine on the kernel's loop hands the latest to ``draw``, and only when the p
 that come faster are not drawn; the last one always is. Work that arrives while other work runs waits in a queue of
 one: newer work replaces it, and what runs is stopped for it.
 
-Where no loop runs, or ``NAGKIT_HEADLESS`` is set (papermill), the same code runs at once, in place, and faults are
-raised.
+Where no loop runs, or ``NAGKIT_HEADLESS`` is set (papermill), the same code runs at once, in place.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ PATIENCE = 2.0  # seconds to wait for a page that does not answer: it may be clo
 
 
 class Worker(Generic[Item]):
-    """At most one thread, at most one drawing under way, and every fault kept in ``fault``.
+    """At most one thread, at most one drawing under way; ``last`` is the newest item, ``fault`` what went wrong.
 
     Args:
         draw: is given the latest item, on the kernel's loop
@@ -41,6 +40,7 @@ class Worker(Generic[Item]):
         pace: float = 0.0,
     ) -> None:
         self._draw, self._finish, self._busy, self.pace = draw, finish, busy, pace
+        self.last: Item | None = None
         self.fault: Exception | None = None
         self.stopped = False
         self._lock = threading.Lock()
@@ -101,8 +101,6 @@ class Worker(Generic[Item]):
         self.pace = pace
         self._show()
         self._finish()
-        if self.fault is not None:
-            raise self.fault
 
     def _run(self) -> None:
         while True:
@@ -122,7 +120,7 @@ class Worker(Generic[Item]):
         """Whether the work came to its own end."""
         began = time.monotonic()
         for item in work:
-            self._latest = (item,)
+            self.last, self._latest = item, (item,)
             self._interrupt.wait(self.pace - (time.monotonic() - began))
             if self._interrupt.is_set():
                 return False

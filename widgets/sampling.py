@@ -1,0 +1,72 @@
+"""Generation as the studio shows it: an iterator of snapshots, each a whole picture of what is known so far.
+
+Notation: n architectures finished, L slots, k metrics. The samples come in rounds; every round draws its noise from
+its own child of the seed, so the same seed replays the same noise under any guidance.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float, Int
+from nagkit_widgets.settings import ROUNDS, Settings, benchmark, stream
+
+import nagkit
+from nagkit.diffusion.masked import Frame
+from nagkit.generators.generator import Generator
+from nagkit.metrics import Front
+from nagkit.space import SearchSpace
+
+MOST_ROUNDS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One moment: the frame of the present round, and every architecture that earlier rounds have finished.
+
+    ``values (n, k)`` are the predicted or exact values of the metrics of ``front``.
+    """
+
+    settings: Settings
+    space: SearchSpace
+    round: int
+    rounds: int
+    frame: Frame
+    tokens: Int[np.ndarray, "n L"]
+    values: Float[np.ndarray, "n k"]
+    front: Front
+
+    @property
+    def distinct(self) -> int:
+        """Number of different architectures among those finished."""
+        return len(np.unique(self.tokens, axis=0))
+
+    def ranked(self) -> Int[np.ndarray, "d"]:
+        """Places in ``tokens`` of the distinct architectures, best first in the first metric."""
+        _, first = np.unique(self.tokens, axis=0, return_index=True)
+        gain = self.values[first, 0] * self.front.metrics[0].sign
+        return first[np.argsort(-gain, kind="stable")]
+
+
+def snapshots(settings: Settings) -> Iterator[Snapshot]:
+    """A snapshot for every frame of every round, and one after each round with its architectures added."""
+    space, axes, guidance = benchmark(settings.table).space, settings.axes(), settings.guidance()
+    generator = _generator(space.name, settings.steps)
+    wishes = [settings.wish(metric.name) for metric in axes]
+    tokens, values = np.empty((0, len(space.slots)), dtype=np.int64), np.empty((0, len(axes)))
+    front = Front(space, axes, tokens, values)
+    rounds = min(MOST_ROUNDS, -(-settings.samples // 16))
+    for number, part in enumerate(np.array_split(np.arange(settings.samples), rounds)):
+        for frame in generator.frames(len(part), guidance, stream(settings.seed, ROUNDS, number)):
+            yield Snapshot(settings, space, number, rounds, frame, tokens, values, front)
+        tokens = np.concatenate([tokens, frame.tokens])
+        gained = np.stack([wish.values(frame.tokens) for wish in wishes], axis=1)  # (n of this round, k)
+        values = np.concatenate([values, gained])
+        front = Front.of(space, axes, tokens, values)
+        yield Snapshot(settings, space, number, rounds, frame, tokens, values, front)
+
+
+@lru_cache(maxsize=16)
+def _generator(space: str, steps: int) -> Generator:
+    return nagkit.generator("masked-diffusion", nagkit.space(space), steps=steps)

@@ -1,0 +1,115 @@
+"""The one live figure of the studio: left a DAG coming into being, right all architectures and their front.
+
+A Plotly widget carries five megabytes of script, hence one for both. Every change goes through one call a trace: a
+``batch_update`` over several traces is broken in Plotly 7. Values of x and y are lists, as the page sends them back.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from nagkit_widgets.sampling import Snapshot
+
+from nagkit.figures import CONFIG, VERMILION, Picture, architecture_figure, frame_figure, front_figure, safe
+from nagkit.metrics import Front
+from nagkit.space import Architecture
+
+GENERATED, CHOSEN, LABELS = 2, 4, 5  # places of the traces that are pointed at, ringed, and written on the DAG
+LEFT, RIGHT = [0.0, 0.40], [0.485, 1.0]  # shares of the width
+
+
+class Stage:
+    """Draws snapshots; ``busy`` while the page has not drawn the last one; ``clicked`` hears which row is wanted."""
+
+    def __init__(self, clicked: Callable[[int], None]) -> None:
+        self.figure = go.FigureWidget()
+        self.figure._config = {**self.figure._config, **CONFIG}
+        self._clicked = clicked
+        self._axes: tuple[Any, ...] = ()
+        self._sizes = (-1, -1)
+        self._rows: list[int] = []
+
+    def busy(self) -> bool:
+        """Whether a page shows the figure and has not yet answered the last change."""
+        return bool(self.figure._view_count and self.figure._trace_edit_in_process)
+
+    def show_front(self, front: Front, values: np.ndarray, hover: Sequence[str], before: np.ndarray | None) -> None:
+        """Draw all architectures and the front; the axes stay as ``set_axes`` has left them."""
+        picture = front_figure(front, values, hover, before)
+        self._rows = picture.data[GENERATED]["customdata"]
+        for place, trace in enumerate(picture.data):
+            change = {"x": [trace["x"]], "y": [trace["y"]], "showlegend": trace.get("showlegend", True)}
+            if "hovertext" in trace:
+                change["hovertext"] = [trace["hovertext"]]
+            self.figure.plotly_restyle(change, place)
+
+    def show_frame(self, snapshot: Snapshot, caption: str) -> str:
+        """Draw the first sample of the present round as far as it is decided; the sentence says the same."""
+        frame = snapshot.frame
+        picture = frame_figure(snapshot.space, frame.tokens[0], frame.probability[0], axis="2")
+        self._dag(picture, caption)
+        return picture.sentence
+
+    def show_architecture(self, architecture: Architecture, caption: str, ring: tuple[float, float] | None) -> str:
+        """Draw a finished architecture, and a ring around its dot."""
+        picture = architecture_figure(architecture, axis="2")
+        self._dag(picture, caption)
+        x, y = ([ring[1]], [ring[0]]) if ring is not None and np.isfinite(ring).all() else ([], [])
+        self.figure.plotly_restyle({"x": [x], "y": [y]}, CHOSEN)
+        return picture.sentence
+
+    def clear_ring(self) -> None:
+        """No dot is chosen any more."""
+        if len(self.figure.data[CHOSEN].x or ()):
+            self.figure.plotly_restyle({"x": [[]], "y": [[]]}, CHOSEN)
+
+    def set_axes(self, front: Front, spans: Sequence[tuple[float, float]], dag: Picture) -> None:
+        """Begin anew for these metrics; the axes are fixed, so that what moves is the architectures."""
+        if self._axes == (front.metrics, tuple(spans)):
+            return
+        self._axes = (front.metrics, tuple(spans))
+        empty = front_figure(front, front.values)
+        ring = {"type": "scatter", "mode": "markers", "x": [], "y": [], "hoverinfo": "skip", "showlegend": False}
+        ring["marker"] = {"symbol": "circle-open", "size": 17, "color": VERMILION, "line": {"width": 2.5}}
+        layout = {**dag.layout, **empty.layout, **_ranges(spans)}
+        layout.pop("width", None)
+        layout["xaxis"] = {**layout["xaxis"], **_ranges(spans)["xaxis"], "domain": RIGHT}
+        layout["yaxis"] = {**layout["yaxis"], **_ranges(spans)["yaxis"]}
+        layout["xaxis2"] = {**layout["xaxis2"], "domain": LEFT, "anchor": "y2"}
+        layout["yaxis2"] = {**layout["yaxis2"], "anchor": "x2"}
+        layout["legend"] = {**layout["legend"], "x": RIGHT[0]}
+        layout |= {"autosize": True, "annotations": [_caption("")], "margin": {"l": 8, "r": 16, "t": 44, "b": 52}}
+        with self.figure.batch_update():
+            self.figure.data = ()
+            self.figure.layout = layout
+        self.figure.add_traces([*empty.data, ring, *dag.data])
+        self.figure.data[GENERATED].on_click(self._point)
+
+    def _dag(self, picture: Picture, caption: str) -> None:
+        """One message: boxes, edges and caption are layout, the writing on the boxes is a trace."""
+        labels = picture.data[0]
+        change = {key: [labels[key]] for key in ("text", "hovertext", "y")} | {
+            "textfont.color": [labels["textfont"]["color"]]
+        }
+        layout = {"shapes": picture.layout["shapes"], "annotations": [_caption(caption)]}
+        self.figure.plotly_update(change, layout, LABELS)
+
+    def _point(self, _: Any, points: Any, __: Any) -> None:
+        if points.point_inds:
+            self._clicked(self._rows[points.point_inds[0]])
+
+
+def _caption(text: str) -> dict[str, Any]:
+    """What is written above the DAG."""
+    place = {"xref": "paper", "yref": "paper", "x": 0.0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
+    return {**place, "text": safe(text), "showarrow": False, "font": {"size": 13}}
+
+
+def _ranges(spans: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    (low, high), (left, right) = spans[:2]
+    tall, wide = (high - low or 1.0) * 0.04, (right - left or 1.0) * 0.04
+    return {
+        "yaxis": {"range": [low - tall, high + tall]},
+        "xaxis": {"range": [left - wide, right + wide]},
+    }

@@ -1,0 +1,89 @@
+"""What the studio shows as plain text: the best architectures, one architecture and its code, and messages.
+
+Everything is escaped; colours are those of the page.
+"""
+
+import html
+
+import numpy as np
+from nagkit_widgets.sampling import Snapshot
+from nagkit_widgets.settings import benchmark, fitted, learned
+
+from nagkit.figures import safe
+from nagkit.space import Architecture
+
+STYLE = """<style>
+.nagkit, .nagkit * { color: var(--jp-ui-font-color1, inherit); font-size: 13px; line-height: 1.45; }
+.nagkit table { border-collapse: collapse; width: 100%; }
+.nagkit caption { text-align: left; font-weight: bold; padding: 2px 0 6px; }
+.nagkit th, .nagkit td { padding: 2px 10px 2px 0; text-align: right; border-bottom: 1px solid rgba(128,128,128,.35);
+  font-variant-numeric: tabular-nums; white-space: nowrap; }
+.nagkit th:first-child, .nagkit td:first-child { text-align: left; }
+.nagkit code, .nagkit pre { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
+.nagkit pre { margin: 0; padding: 8px; max-height: 300px; overflow: auto; border: 1px solid rgba(128,128,128,.35);
+  border-radius: 4px; white-space: pre; }
+.nagkit .said { min-height: 1.5em; }
+.nagkit .refused { border-left: 4px solid #D55E00; padding: 2px 8px; white-space: pre-wrap; }
+.nagkit .scroll { overflow-x: auto; }
+</style>"""
+
+
+def message(text: str, refused: bool = False) -> str:
+    """A sentence that screen readers announce; a refusal interrupts."""
+    kind = "class='refused' role='alert'" if refused else "class='said' role='status' aria-live='polite'"
+    return f"<div class='nagkit'><div {kind}>{html.escape(text)}</div></div>"
+
+
+def best(snapshot: Snapshot, count: int = 8) -> str:
+    """A table of the best distinct architectures: predicted value and spread, and what the table knows."""
+    places = snapshot.ranked()[:count]
+    if not len(places):
+        return ""
+    tokens, settings = snapshot.tokens[places], snapshot.settings
+    heads, columns = ["architecture"], [[_code(snapshot.space.decode(row).text) for row in tokens]]
+    for metric, values in zip(snapshot.front.metrics, snapshot.values[places].T, strict=True):
+        looked_up = benchmark(settings.table).look_up(tokens, metric.name)
+        name, unit = safe(metric.name.replace("_", " ")), safe(metric.unit)
+        if learned(settings.table, metric.name):
+            spread = fitted(settings.table, metric.name, settings.labels, settings.seed).predict(tokens)[1]
+            heads += [f"{name}, predicted ({unit})", f"{name}, looked up ({unit})"]
+            columns.append([f"{value:.2f} ± {doubt:.2f}" for value, doubt in zip(values, spread, strict=True)])
+            columns.append([f"{value:.2f}" if np.isfinite(value) else "unknown" for value in looked_up])
+        else:
+            heads.append(f"{name} ({unit})")
+            columns.append([f"{value:.4g}" for value in values])
+    head = "".join(f"<th scope='col'>{text}</th>" for text in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in zip(*columns, strict=True))
+    caption = f"The best {len(places)} of {snapshot.distinct} distinct architectures"
+    table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='nagkit scroll'>{table}</div>"
+
+
+def hover(snapshot: Snapshot) -> list[str]:
+    """What the pointer finds on each dot."""
+    metrics = snapshot.front.metrics
+    return [
+        f"{snapshot.space.decode(row).text}: "
+        + ", ".join(
+            f"{m.name.replace('_', ' ')} {value:.4g} {m.unit}" for m, value in zip(metrics, values, strict=True)
+        )
+        for row, values in zip(snapshot.tokens, snapshot.values, strict=True)
+    ]
+
+
+def sentence(text: str) -> str:
+    """What the DAG shows, in words."""
+    return f"<div class='nagkit'>{html.escape(text)}</div>"
+
+
+def code(architecture: Architecture) -> str:
+    """The notation of an architecture and the Python module that builds it."""
+    from nagkit.networks.export import to_python
+
+    source = html.escape(to_python(architecture))
+    notation = f"<b>Chosen</b> {_code(architecture.text)}"
+    return f"<div class='nagkit'>{notation}<pre tabindex='0' aria-label='Python code'>{source}</pre></div>"
+
+
+def _code(text: str) -> str:
+    return f"<code>{safe(text)}</code>"
