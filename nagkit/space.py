@@ -142,10 +142,19 @@ class SearchSpace(ABC):
             for l, slot in enumerate(self.slots)
             if not 0 <= row[l] < len(slot.symbols)
         )
-        return out_of_range or tuple(
-            f"Slot {l} ({self.slots[l].name}) may not be {self.slots[l].symbols[row[l]]!r} beside the others."
-            for l in np.flatnonzero(self._illegal(row[None]))
-        )
+        return out_of_range or self._grammar_faults(row)
+
+    def _grammar_faults(self, row: Int[np.ndarray, "L"]) -> tuple[str, ...]:
+        """A sentence for each slot in which another symbol would heal the row; for each wrong slot if none would."""
+        wrong = np.flatnonzero(self._illegal(row[None]))
+        legal = self.legal(row[None])[0]  # (L, K)
+        healing = [l for l in wrong if legal[l].any()]
+        faults = []
+        for l in healing or wrong:
+            slot, instead = self.slots[l], np.flatnonzero(legal[l])
+            remedy = f", but {' or '.join(repr(slot.symbols[k]) for k in instead)}" if len(instead) else ""
+            faults.append(f"Slot {l} ({slot.name}) may not be {slot.symbols[row[l]]!r} beside the others{remedy}.")
+        return tuple(faults)
 
     def sample(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
         """Rows drawn slot by slot, each uniform among the symbols that are legal so far."""
@@ -177,6 +186,7 @@ class SearchSpace(ABC):
 
     def all(self) -> Int[np.ndarray, "n L"]:
         """Every row of the space, in lexicographic order; refused where there are more than a million."""
+        self._listable()
         return self.at(np.arange(self.size))
 
     def neighbours(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n m L"]:

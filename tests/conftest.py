@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxtyping
 import pytest
 
+from nagkit import checks
 from nagkit.benchmarks.registry import CACHE, UPSTREAM
 
 BESIDE = Path(__file__).parents[2] / "shared" / "upstream"
@@ -32,6 +32,7 @@ def upstream(folders: None) -> Path:
 
 
 @pytest.fixture
-def as_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def as_a_user() -> Iterator[None]:
     """Shape annotations are not executed, as in a user's process: wrong arguments reach nagkit's own checks."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with checks.as_a_user():
+        yield

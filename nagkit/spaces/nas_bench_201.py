@@ -68,6 +68,9 @@ class NasBench201(SearchSpace):
         ``"string"`` (15,625 classes): the row itself. ``"graph"`` (12,751): skips merged, order of summands free.
         ``"benchmark"`` (6,466): dead sources become zero terms, which stay in sums; the rule of the benchmark.
         ``"function"`` (5,390): zero terms are dropped from sums.
+
+        Sums are written, as the benchmark writes them, node by node, so that two ways to nest the same sum count as
+        two; compared term by term, 11,410, 5,755 and 4,930 classes would be left of the last three.
         """
         arguments.one_of("identity", identity, IDENTITIES)
         return self.all()[_representatives(identity)[self.index(tokens)]]

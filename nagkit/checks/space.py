@@ -1,0 +1,228 @@
+"""What every search space keeps."""
+
+import random
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from nagkit.checks import as_a_user
+from nagkit.errors import ArgumentError
+from nagkit.space import ENUMERABLE, UNDECIDED, Architecture, SearchSpace
+
+N = 200
+
+
+class SpaceContract:
+    """Override ``space``, and ``identity`` with one that ``space.canonical`` knows."""
+
+    @pytest.fixture
+    def space(self) -> SearchSpace:
+        raise NotImplementedError("Override the fixture `space` with the space to check.")
+
+    @pytest.fixture
+    def identity(self) -> str:
+        return "string"
+
+    @pytest.fixture
+    def tokens(self, space: SearchSpace) -> np.ndarray:
+        tokens = space.sample(N, np.random.default_rng(1))
+        tokens.setflags(write=False)  # whatever writes into its argument fails
+        return tokens
+
+    @pytest.fixture
+    def listed(self, space: SearchSpace) -> SearchSpace:
+        if space.size > ENUMERABLE:
+            pytest.skip(f"{space.name} is too large to be listed")
+        return space
+
+    def test_it_has_a_name_and_distinct_symbols_in_distinct_slots(self, space):
+        assert space.name
+        names = [slot.name for slot in space.slots]
+        assert len(set(names)) == len(names) > 0, names
+        for slot, radix in zip(space.slots, space.radices, strict=True):
+            assert len(set(slot.symbols)) == len(slot.symbols) == radix > 0, slot
+
+    def test_samples_belong(self, space, tokens):
+        assert np.array_equal(space.check(tokens), tokens)
+        assert all(space.faults(row) == () for row in tokens)
+
+    def test_same_seed_same_samples(self, space):
+        first, second = (space.sample(N, np.random.default_rng(5)) for _ in range(2))
+        assert np.array_equal(first, second)
+
+    def test_another_seed_gives_other_samples(self, space):
+        first, second = (space.sample(N, np.random.default_rng(seed)) for seed in (5, 6))
+        assert not np.array_equal(first, second)
+
+    def test_global_randomness_is_untouched(self, space):
+        before = repr(np.random.get_state()), random.getstate()  # noqa: NPY002
+        space.neighbours(space.sample(N, np.random.default_rng(0)))
+        assert before == (repr(np.random.get_state()), random.getstate())  # noqa: NPY002
+
+    def test_sampling_does_not_change_the_space(self, space):
+        before = space.name, space.slots, space.size
+        space.sample(N, np.random.default_rng(0))
+        assert before == (space.name, space.slots, space.size)
+
+    def test_every_legal_symbol_is_sampled(self, space):
+        tokens = space.sample(50 * int(space.radices.max()) ** 2, np.random.default_rng(0))
+        legal = space.legal(np.full((1, len(space.slots)), UNDECIDED))[0]  # (L, K)
+        for l, row in enumerate(legal):
+            assert set(np.flatnonzero(row)) == set(tokens[:, l]), space.slots[l]
+
+    def test_the_symbols_of_a_row_are_legal_in_it(self, space, tokens):
+        legal = space.legal(tokens)  # (n, L, K)
+        assert np.take_along_axis(legal, tokens[:, :, None], axis=2).all()
+
+    def test_an_illegal_symbol_is_a_fault_and_refused(self, space, tokens):
+        every = np.arange(space.radices.max())
+        inside = every < space.radices[:, None]  # (L, K)
+        for row, l, k in np.argwhere(inside & ~space.legal(tokens))[:N]:
+            wrong = tokens[row].copy()
+            wrong[l] = k
+            assert space.faults(wrong), wrong
+            with pytest.raises(ArgumentError):
+                space.check(wrong[None])
+
+    def test_decoding_and_encoding_give_the_row_back(self, space, tokens):
+        architectures = [space.decode(row) for row in tokens]
+        assert np.array_equal(space.encode(architectures), tokens)
+        assert np.array_equal(space.encode([a.text for a in architectures]), tokens)
+        assert [a.tokens for a in architectures] == [tuple(row) for row in tokens.tolist()]
+
+    def test_different_rows_have_different_texts_and_keys(self, space, tokens):
+        architectures = [space.decode(row) for row in np.unique(tokens, axis=0)]
+        assert len({a.text for a in architectures}) == len({a.key for a in architectures}) == len(architectures)
+
+    def test_an_architecture_is_a_labelled_dag(self, space, tokens):
+        for row in tokens[:20]:
+            architecture = space.decode(row)
+            graph = architecture.graph()
+            assert isinstance(architecture, Architecture)
+            assert nx.is_directed_acyclic_graph(graph)
+            assert [graph.nodes[i]["op"] for i in range(len(graph))] == list(architecture.ops)
+            assert architecture.key == space.decode(row).key
+
+    def test_neighbours_belong_and_differ_in_one_slot(self, space, tokens):
+        near = space.neighbours(tokens)
+        assert near.shape == (len(tokens), (space.radices - 1).sum(), len(space.slots))
+        space.check(near.reshape(-1, len(space.slots)))
+        moved = (near != tokens[:, None]).sum(2)  # (n, m)
+        alone = (moved == 0).all(1)
+        assert (moved[~alone] == 1).all()
+
+    def test_every_single_legal_edit_is_a_neighbour(self, space, tokens):
+        for row, near in zip(tokens[:20], space.neighbours(tokens[:20]), strict=True):
+            legal = space.legal(row[None])[0]  # (L, K)
+            edits = {(l, k) for l, k in np.argwhere(legal).tolist() if k != row[l]}
+            found = {(l, int(other[l])) for other in near for l in np.flatnonzero(other != row).tolist()}
+            assert found == edits, row
+
+    def test_canonical_rows_belong_and_stand_for_themselves(self, space, tokens, identity):
+        canonical = space.canonical(tokens, identity)
+        space.check(canonical)
+        assert np.array_equal(space.canonical(canonical, identity), canonical)
+
+    def test_a_canonical_row_is_the_first_of_its_class(self, listed, tokens, identity):
+        assert (listed.index(listed.canonical(tokens, identity)) <= listed.index(tokens)).all()
+
+    def test_the_list_is_complete_sorted_and_without_repetition(self, listed):
+        rows = listed.all()
+        assert rows.shape == (listed.size, len(listed.slots))
+        listed.check(rows)
+        assert np.array_equal(np.unique(rows, axis=0), rows)
+
+    def test_index_and_at_are_inverse(self, listed, tokens):
+        assert np.array_equal(listed.at(listed.index(tokens)), tokens)
+        places = np.arange(listed.size)
+        assert np.array_equal(listed.index(listed.at(places)), places)
+
+    def test_costs_are_whole_numbers_and_grow_with_the_classes(self, space, tokens):
+        for cost in (space.params, space.flops):
+            few, many = cost(tokens, 10), cost(tokens, 100)
+            assert few.shape == (len(tokens),)
+            assert np.issubdtype(few.dtype, np.integer)
+            assert (few > 0).all()
+            assert (many > few).all()
+
+    def test_the_place_in_a_batch_does_not_matter(self, space, tokens, identity):
+        order = np.random.default_rng(2).permutation(len(tokens))
+        for answer in self._answers(space, identity):
+            assert np.array_equal(answer(tokens[order]), answer(tokens)[order])
+            assert np.array_equal(answer(tokens[:1]), answer(tokens)[:1])
+
+    def test_memory_layout_and_integer_type_do_not_matter(self, space, tokens, identity):
+        for answer in self._answers(space, identity):
+            expected = answer(tokens)
+            assert np.array_equal(answer(np.asfortranarray(tokens)), expected)
+            assert np.array_equal(answer(tokens.astype(np.int8)), expected)
+
+    def test_features_are_facts_about_each_row(self, space, tokens):
+        facts = space.features(tokens)
+        assert facts.dtype == bool
+        assert len(facts) == len(tokens)
+
+    @pytest.mark.parametrize("wrong", ["type", "shape", "empty", "float", "nan", "below", "above", "row"])
+    def test_bad_tokens_are_refused_by_name(self, space, tokens, identity, wrong):
+        bad = bad_tokens(space, tokens, wrong)
+        for answer in [space.check, *self._answers(space, identity)]:
+            with as_a_user(), pytest.raises(ArgumentError, match="tokens"):
+                answer(bad)
+
+    def test_bad_numbers_and_generators_are_refused(self, space):
+        rng = np.random.default_rng(0)
+        for n, generator in [(0, rng), (-1, rng), (1.5, rng), ("3", rng), (True, rng), (3, None), (3, 7)]:
+            with as_a_user(), pytest.raises(ArgumentError, match=r"^(n|rng) must be"):
+                space.sample(n, generator)
+
+    def test_bad_rows_and_architectures_are_refused(self, space, tokens):
+        calls: list[Any] = [
+            lambda: space.decode(tokens),
+            lambda: space.encode([]),
+            lambda: space.encode(space.decode(tokens[0]).text),
+            lambda: space.encode(["nonsense"]),
+            lambda: space.encode([None]),
+            lambda: space.canonical(tokens, "nonsense"),
+            lambda: space.params(tokens, 0),
+            lambda: space.flops(tokens, 2.5),
+        ]
+        for call in calls:
+            with as_a_user(), pytest.raises(ArgumentError):
+                call()
+
+    def test_faults_are_sentences(self, space, tokens):
+        row = tokens[0].copy()
+        row[0] = space.radices[0]
+        for wrong in (row, tokens, tokens[0].astype(float), tokens[0][:-1]):
+            faults = space.faults(wrong)
+            assert faults
+            assert all(fault.endswith(".") for fault in faults)
+
+    def _answers(self, space: SearchSpace, identity: str) -> list[Any]:
+        """Everything that is asked of a batch and answers row by row."""
+        answers: list[Any] = [
+            lambda tokens: space.canonical(tokens, identity),
+            lambda tokens: space.params(tokens, 10),
+            lambda tokens: space.flops(tokens, 10),
+            space.neighbours,
+            space.features,
+        ]
+        return [*answers, space.index] if space.size <= ENUMERABLE else answers
+
+
+def bad_tokens(space: SearchSpace, tokens: np.ndarray, wrong: str) -> Any:
+    """Tokens that are wrong in one way, made of good ones."""
+    below, above = tokens.copy(), tokens.copy()
+    below[0, 0], above[-1, -1] = UNDECIDED, space.radices[-1]
+    return {
+        "type": "tokens",
+        "shape": tokens[:, 1:],
+        "empty": tokens[:0],
+        "float": tokens.astype(np.float64),
+        "nan": np.full(tokens.shape, np.nan),
+        "below": below,
+        "above": above,
+        "row": tokens[0],
+    }[wrong]
