@@ -159,11 +159,12 @@ def _execute(name: str, notebook: Path, part: Path, values: Mapping[str, object]
             cwd=str(notebook.parent),
             progress_bar=False,
             store_widget_state=False,  # a live Plotly figure would add 5 MB
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # its routine messages would look like trouble
         )
     except papermill.PapermillExecutionError as fault:
         raise NagkitError(
-            f"The report {name!r} stopped at cell {fault.exec_count} with {fault.ename}: {fault.evalue} "
-            f"The notebook so far is {part}."
+            f"The report {name!r} stopped at cell {fault.exec_count}; the notebook so far is {part}. "
+            f"{fault.ename}: {fault.evalue}"
         ) from None
     except nbclient.exceptions.DeadKernelError:
         raise NagkitError(
@@ -195,6 +196,7 @@ def page(notebook: "nbformat.NotebookNode", title: str) -> str:
     exporter = HTMLExporter(
         template_name="lab",
         exclude_input=True,
+        exclude_input_prompt=True,
         exclude_output_prompt=True,
         **dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "widget_renderer_url"), ""),
     )
@@ -247,6 +249,10 @@ class Estimate:
             return cls(mean, unit)
         reach = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n))
         return cls(mean, unit, n, mean - reach, mean + reach)
+
+    def __str__(self) -> str:
+        within = "" if self.low is None else f" ({self.low:.4g} to {self.high:.4g})"
+        return f"{self.value:.4g} {self.unit}{within}"
 
     def __post_init__(self) -> None:
         for name in ("value", "low", "high"):

@@ -1,5 +1,10 @@
 import json
 import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -7,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nagkit.errors import ArgumentError, DataMissingError, NagkitError
+import nagkit
+from nagkit.errors import ArgumentError, NagkitError
 from nagkit.report import Estimate, Parameter, check, names, page, parameters, report, save_result
 
 PARAMETERS = """\
@@ -112,12 +118,22 @@ def test_an_unknown_report_is_refused_by_the_nearest_name(small):
         report("smal")
 
 
-def test_outside_of_a_checkout_the_reports_of_the_installation_are_found(tmp_path, monkeypatch):
+def test_reports_of_the_installation_are_found_from_anywhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    try:
-        assert "generation" in names()
-    except DataMissingError as refusal:  # installed as a wheel, without notebooks
-        assert "Clone the repository" in str(refusal)
+    assert "generation" in names()
+    for name in names():
+        assert check(name, {}) == {key: parameter.default for key, parameter in parameters(name).items()}
+
+
+def test_without_a_checkout_the_refusal_says_to_clone_one(tmp_path):
+    shutil.copytree(Path(nagkit.__file__).parent, tmp_path / "nagkit")
+    code = "from nagkit.report import names; names()"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "DataMissingError" in ran.stderr
+    assert "Clone the repository" in ran.stderr
 
 
 @pytest.mark.slow
@@ -136,7 +152,9 @@ def test_a_report_leaves_page_notebook_and_figures(small, tmp_path):
 @pytest.mark.slow
 def test_a_failing_cell_is_named_and_the_notebook_so_far_is_kept(small, tmp_path):
     small("1 / 0", BODY)
-    with pytest.raises(NagkitError, match=r"stopped at cell \d+ with ZeroDivisionError: division by zero"):
+    with pytest.raises(
+        NagkitError, match=r"stopped at cell \d+; the notebook so far is .*ZeroDivisionError: division by zero"
+    ):
         report("small", out=tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.part.ipynb"]
 
@@ -154,14 +172,18 @@ def executed(*outputs):
 
 
 def test_a_page_draws_figures_says_their_sentence_and_loads_nothing():
-    figure = {"data": [{"y": [1], "name": "</script>"}], "layout": {}, "config": {"plotlyServerURL": "https://x.test"}}
+    figure = {
+        "data": [{"y": [1], "name": "</script>"}],
+        "layout": {},
+        "config": {"plotlyServerURL": "https://plot.example"},
+    }
     shown = page(executed({"application/vnd.plotly.v1+json": figure, "text/plain": "a < b\n\n table"}), "a title")
     body = shown[shown.index("</head>") :]
     assert "<title>a title</title>" in shown
     assert "<figcaption>a &lt; b</figcaption>" in body
     assert '"name": "<\\/script>"' in body
     assert '"showSendToCloud": false' in body
-    assert "x.test" not in shown
+    assert "plot.example" not in shown
     assert "secret" not in body
     assert "<script src=" not in shown
     assert "<link" not in shown
@@ -183,6 +205,8 @@ def test_an_estimate_is_the_mean_with_its_interval():
     assert (estimate.value, estimate.n, estimate.unit) == (2.0, 3, "%")
     assert estimate.high - 2.0 == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)  # Student's t, 2 degrees
     assert Estimate.of([5.0], "s") == Estimate(5.0, "s")
+    assert str(Estimate(5.0, "s")) == "5 s"
+    assert str(Estimate(5.0, "s", 2, 4.0, 6.0)) == "5 s (4 to 6)"
 
 
 @pytest.mark.slow
