@@ -28,7 +28,7 @@ CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}  #
 GREY = "#808080"  # contrast 3.9 on white, 4.8 on the dark theme of JupyterLab
 GRID = "rgba(128,128,128,0.22)"
 VERMILION, PURPLE = "#D55E00", "#CC79A7"  # Okabe & Ito (2008), like all colours here
-BOX_WIDTH, BOX_HEIGHT, CORNER = 0.86, 0.56, 0.14  # in units of the layout
+BOX_WIDTH, BOX_HEIGHT, CORNER = 0.88, 0.58, 0.13  # in units of the layout
 FAINT = 0.35
 
 

@@ -18,7 +18,7 @@ from nagkit.generators.generator import Generator
 from nagkit.metrics import Front
 from nagkit.space import SearchSpace
 
-MOST_ROUNDS = 8
+MOST_ROUNDS = 6
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,12 +71,12 @@ class Settings:
         return table.objective(metric)
 
     def span(self, metric: str) -> tuple[float, float]:
-        """Where the values of a metric lie, for a slider or an axis; for a learned one without its worst twentieth."""
+        """Where the values of a metric lie, for a slider or an axis; for a learned one without its worst quarter."""
         column = known(self.table, metric)
         column = column[np.isfinite(column)]
         if not learned(self.table, metric):
             return float(column.min()), float(column.max())
-        worst = 0.05 if benchmark(self.table).metrics[metric].sign > 0 else 0.95
+        worst = 0.25 if benchmark(self.table).metrics[metric].sign > 0 else 0.75
         low, high = np.quantile(column, sorted((worst, 1.0 if worst < 0.5 else 0.0)))
         return float(low), float(high)
 

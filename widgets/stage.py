@@ -16,19 +16,23 @@ from nagkit.metrics import Front
 from nagkit.space import Architecture
 
 GENERATED, CHOSEN, LABELS = 2, 4, 5  # places of the traces that are pointed at, ringed, and written on the DAG
+Span = tuple[float, float]
 LEFT, RIGHT = [0.0, 0.40], [0.485, 1.0]  # shares of the width
 
 
 class Stage:
     """Draws snapshots; ``busy`` while the page has not drawn the last one; ``clicked`` hears which row is wanted."""
 
-    def __init__(self, clicked: Callable[[int], None]) -> None:
-        self.figure = go.FigureWidget()
+    def __init__(self, front: Front, spans: Sequence[Span], dag: Picture, clicked: Callable[[int], None]) -> None:
+        empty = front_figure(front, front.values)
+        ring = {"type": "scatter", "mode": "markers", "x": [], "y": [], "hoverinfo": "skip", "showlegend": False}
+        ring["marker"] = {"symbol": "circle-open", "size": 17, "color": VERMILION, "line": {"width": 2.5}}
+        self.figure = go.FigureWidget([*empty.data, ring, *dag.data], _shared(empty.layout, dag.layout))
         self.figure._config = {**self.figure._config, **CONFIG}
+        self.figure.data[GENERATED].on_click(self._point)
         self._clicked = clicked
-        self._axes: tuple[Any, ...] = ()
-        self._sizes = (-1, -1)
         self._rows: list[int] = []
+        self.set_axes(front, spans)
 
     def busy(self) -> bool:
         """Whether a page shows the figure and has not yet answered the last change."""
@@ -64,27 +68,14 @@ class Stage:
         if len(self.figure.data[CHOSEN].x or ()):
             self.figure.plotly_restyle({"x": [[]], "y": [[]]}, CHOSEN)
 
-    def set_axes(self, front: Front, spans: Sequence[tuple[float, float]], dag: Picture) -> None:
-        """Begin anew for these metrics; the axes are fixed, so that what moves is the architectures."""
-        if self._axes == (front.metrics, tuple(spans)):
-            return
-        self._axes = (front.metrics, tuple(spans))
-        empty = front_figure(front, front.values)
-        ring = {"type": "scatter", "mode": "markers", "x": [], "y": [], "hoverinfo": "skip", "showlegend": False}
-        ring["marker"] = {"symbol": "circle-open", "size": 17, "color": VERMILION, "line": {"width": 2.5}}
-        layout = {**dag.layout, **empty.layout, **_ranges(spans)}
-        layout.pop("width", None)
-        layout["xaxis"] = {**layout["xaxis"], **_ranges(spans)["xaxis"], "domain": RIGHT}
-        layout["yaxis"] = {**layout["yaxis"], **_ranges(spans)["yaxis"]}
-        layout["xaxis2"] = {**layout["xaxis2"], "domain": LEFT, "anchor": "y2"}
-        layout["yaxis2"] = {**layout["yaxis2"], "anchor": "x2"}
-        layout["legend"] = {**layout["legend"], "x": RIGHT[0]}
-        layout |= {"autosize": True, "annotations": [_caption("")], "margin": {"l": 8, "r": 16, "t": 44, "b": 52}}
-        with self.figure.batch_update():
-            self.figure.data = ()
-            self.figure.layout = layout
-        self.figure.add_traces([*empty.data, ring, *dag.data])
-        self.figure.data[GENERATED].on_click(self._point)
+    def set_axes(self, front: Front, spans: Sequence[Span]) -> None:
+        """Name the axes and fix them over these spans, so that what moves is the architectures."""
+        picture = front_figure(front, front.values)
+        change: dict[str, Any] = {}
+        for axis, (low, high) in zip(("yaxis", "xaxis"), spans, strict=False):
+            room = (high - low or 1.0) * 0.04
+            change |= {f"{axis}.range": [low - room, high + room], f"{axis}.title": picture.layout[axis]["title"]}
+        self.figure.plotly_relayout(change)
 
     def _dag(self, picture: Picture, caption: str) -> None:
         """One message: boxes, edges and caption are layout, the writing on the boxes is a trace."""
@@ -106,10 +97,13 @@ def _caption(text: str) -> dict[str, Any]:
     return {**place, "text": safe(text), "showarrow": False, "font": {"size": 13}}
 
 
-def _ranges(spans: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    (low, high), (left, right) = spans[:2]
-    tall, wide = (high - low or 1.0) * 0.04, (right - left or 1.0) * 0.04
-    return {
-        "yaxis": {"range": [low - tall, high + tall]},
-        "xaxis": {"range": [left - wide, right + wide]},
-    }
+def _shared(right: dict[str, Any], left: dict[str, Any]) -> dict[str, Any]:
+    """One layout from two, side by side."""
+    layout = {key: value for key, value in (left | right).items() if key != "width"}
+    layout["xaxis"] = {**right["xaxis"], "domain": RIGHT, "anchor": "y"}
+    layout["yaxis"] = {**right["yaxis"], "anchor": "x"}
+    layout["xaxis2"] = {**left["xaxis2"], "domain": LEFT, "anchor": "y2"}
+    layout["yaxis2"] = {**left["yaxis2"], "anchor": "x2"}
+    layout["legend"] = {**right["legend"], "x": RIGHT[0]}
+    margin = {"l": 8, "r": 16, "t": 36, "b": 52}
+    return layout | {"autosize": True, "height": 480, "margin": margin, "annotations": [_caption("")]}

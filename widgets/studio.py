@@ -20,7 +20,7 @@ from nagkit_widgets.worker import Worker
 
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import NagkitError
-from nagkit.figures import frame_figure
+from nagkit.figures import Picture, frame_figure
 from nagkit.metrics import Front
 from nagkit.space import UNDECIDED, Architecture
 
@@ -39,7 +39,8 @@ class Studio(ipw.VBox):
     def __init__(self, **start: Any) -> None:
         initial = Settings(**{"table": available()[0], **start})
         self.controls = Controls(initial, self._changed, self._refuse)
-        self.stage = Stage(self._choose)
+        front, spans = self._axes()
+        self.stage = Stage(front, spans, self._blank(), self._choose)
         self.worker: Worker[Snapshot] = Worker(self._draw, self._ended, self.stage.busy, PACE)
         self.generate = ipw.Button(description="Generate", icon="play", button_style="primary")
         self.stop = ipw.Button(description="Stop", icon="stop", disabled=True)
@@ -56,7 +57,6 @@ class Studio(ipw.VBox):
         self.generate.on_click(lambda _: self._start())
         self.stop.on_click(lambda _: self.worker.stop())
         self.picked.observe(self._pick, "value")
-        self._prepare()
         self._say("Press Generate. Moving a control then replays the same noise under the new guidance.")
         super().__init__(self._panel())
 
@@ -117,7 +117,7 @@ class Studio(ipw.VBox):
         try:
             settings = self.controls.settings
             if self.worker.state == "idle" and self._kept is None:
-                self._prepare()
+                self.stage.set_axes(*self._axes())
                 return
             self.worker.pace = REPLAY_PACE
             self.worker.replace(snapshots(settings))
@@ -143,16 +143,19 @@ class Studio(ipw.VBox):
             self.generate.disabled, self.stop.disabled = True, False
             self._say(f"Generating {self.controls.samples.value} architectures.")
 
-    def _prepare(self) -> None:
-        """Empty axes for the present settings, and a DAG of which nothing is decided."""
+    def _axes(self) -> tuple[Front, list[tuple[float, float]]]:
+        """An empty front in the metrics of the present settings, and where their values lie."""
         settings = self.controls.settings
         space, metrics = benchmark(settings.table).space, settings.axes()
+        nothing = np.empty((0, len(space.slots)), dtype=np.int64), np.empty((0, len(metrics)))
+        return Front(space, metrics, *nothing), [settings.span(metric.name) for metric in metrics]
+
+    def _blank(self) -> Picture:
+        """A DAG of which nothing is decided."""
+        space = benchmark(self.controls.settings.table).space
         symbols = np.arange(space.radices.max()) < space.radices[:, None]
-        dag = frame_figure(
-            space, np.full(len(space.slots), UNDECIDED), symbols / symbols.sum(1, keepdims=True), "", "2"
-        )
-        nothing = Front(space, metrics, np.empty((0, len(space.slots)), dtype=np.int64), np.empty((0, len(metrics))))
-        self.stage.set_axes(nothing, [settings.span(metric.name) for metric in metrics], dag)
+        belief = symbols / symbols.sum(1, keepdims=True)
+        return frame_figure(space, np.full(len(space.slots), UNDECIDED), belief, axis="2")
 
     def _draw(self, snapshot: Snapshot) -> None:
         if self._shown is None or snapshot.settings is not self._shown.settings:
@@ -167,7 +170,7 @@ class Studio(ipw.VBox):
 
     def _turn(self, snapshot: Snapshot) -> None:
         """Another run begins: its axes, and the one before as faint crosses where it has the same axes."""
-        self._prepare()
+        self.stage.set_axes(*self._axes())
         kept, self._row, self._shown = self._kept, None, None
         if (
             kept is None
@@ -237,8 +240,8 @@ class Studio(ipw.VBox):
         self._quiet = False
 
     def _panel(self) -> list[ipw.Widget]:
-        row = ipw.HBox([self.generate, self.stop, self.progress, self.status], layout=ipw.Layout(align_items="center"))
-        one = ipw.VBox([self.picked, self.code], layout=ipw.Layout(flex="1 1 400px", min_width="320px"))
-        best = ipw.VBox([self.best], layout=ipw.Layout(flex="1 1 520px", min_width="320px"))
-        below = ipw.HBox([best, one], layout=ipw.Layout(flex_flow="row wrap"))
-        return [ipw.HTML(tables.STYLE), self.controls.box(), row, self.stage.figure, self.sentence, below]
+        buttons = ipw.HBox([self.generate, self.stop, self.progress], layout=ipw.Layout(align_items="center"))
+        return [
+            *(ipw.HTML(tables.STYLE), self.controls.box(), buttons, self.status),
+            *(self.stage.figure, self.sentence, self.best, self.picked, self.code),
+        ]

@@ -16,14 +16,15 @@ STYLE = """<style>
 .nagkit, .nagkit * { color: var(--jp-ui-font-color1, inherit); font-size: 13px; line-height: 1.45; }
 .nagkit table { border-collapse: collapse; width: 100%; }
 .nagkit caption { text-align: left; font-weight: bold; padding: 2px 0 6px; }
-.nagkit th, .nagkit td { padding: 2px 10px 2px 0; text-align: right; border-bottom: 1px solid rgba(128,128,128,.35);
+.nagkit th, .nagkit td { padding: 2px 18px 2px 0; text-align: right; border-bottom: 1px solid rgba(128,128,128,.35);
   font-variant-numeric: tabular-nums; white-space: nowrap; }
-.nagkit th:first-child, .nagkit td:first-child { text-align: left; }
+.nagkit th:last-child, .nagkit td:last-child { text-align: left; width: 100%; }
 .nagkit code, .nagkit pre { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
-.nagkit pre { margin: 0; padding: 8px; max-height: 300px; overflow: auto; border: 1px solid rgba(128,128,128,.35);
+.nagkit pre { margin: 0; padding: 8px; max-height: 240px; overflow: auto; border: 1px solid rgba(128,128,128,.35);
   border-radius: 4px; white-space: pre; }
 .nagkit .said { min-height: 1.5em; }
 .nagkit .refused { border-left: 4px solid #D55E00; padding: 2px 8px; white-space: pre-wrap; }
+.nagkit th { white-space: normal; vertical-align: bottom; line-height: 1.2; }
 .nagkit .scroll { overflow-x: auto; }
 </style>"""
 
@@ -40,7 +41,7 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
     if not len(places):
         return ""
     tokens, settings = snapshot.tokens[places], snapshot.settings
-    heads, columns = ["architecture"], [[_code(snapshot.space.decode(row).text) for row in tokens]]
+    heads, columns = ["rank"], [[str(rank) for rank in range(1, len(places) + 1)]]
     for metric, values in zip(snapshot.front.metrics, snapshot.values[places].T, strict=True):
         looked_up = benchmark(settings.table).look_up(tokens, metric.name)
         name, unit = safe(metric.name.replace("_", " ")), safe(metric.unit)
@@ -52,6 +53,8 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
         else:
             heads.append(f"{name} ({unit})")
             columns.append([f"{value:.4g}" for value in values])
+    heads.append("architecture")
+    columns.append([_code(snapshot.space.decode(row).text) for row in tokens])
     head = "".join(f"<th scope='col'>{text}</th>" for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in zip(*columns, strict=True))
     caption = f"The best {len(places)} of {snapshot.distinct} distinct architectures"
