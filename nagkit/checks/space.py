@@ -178,7 +178,7 @@ class SpaceContract:
                 space.sample(n, generator)
 
     def test_bad_rows_and_architectures_are_refused(self, space, tokens):
-        calls: list[Any] = [
+        calls = [
             lambda: space.decode(tokens),
             lambda: space.encode([]),
             lambda: space.encode(space.decode(tokens[0]).text),

@@ -1,0 +1,242 @@
+"""The table file: what is written is what is read, byte for byte, and no damage goes unnoticed."""
+
+import json
+import multiprocessing
+import struct
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagkit.benchmarks.columns import FORMAT, HEADER, Columns
+from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
+from nagkit.metrics import Metric
+
+ACCURACY = Metric("accuracy", "%", "max", dataset="digits", split="val", epochs=8, source="here", licence="MIT")
+LOSS = Metric("loss", "nats", "min", dataset="digits", split="train", epochs=3, source="here", licence="MIT")
+COST = Metric("cost", "M", "min", source="exact", licence="MIT")
+
+
+def small(**changes):
+    parts = {
+        "name": "toy/first",
+        "space": "nas-bench-201",
+        "identity": "benchmark",
+        "source": "Made for this test.",
+        "licence": "MIT",
+        "rows": np.array([0, 3, 7]),
+        "metrics": {"loss": LOSS, "accuracy": ACCURACY, "cost": COST},
+        "values": {
+            "accuracy": np.array([91.5, np.nan, 12.25]),
+            "loss": np.array([[3, 2, 1], [1, 1, 1], [0.5, 0.25, np.nan]], dtype=np.float32),
+            "cost": np.array([1, 2, 3], dtype=np.int32),
+        },
+        "details": {"recipe": {"width": 8}, "note": "é ≤"},
+    }
+    return Columns(**{**parts, **changes})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "folder with space" / "tänk.safetensors"
+
+
+def assert_same(found, expected):
+    for name in ("name", "space", "identity", "source", "licence", "details"):
+        assert getattr(found, name) == getattr(expected, name)
+    assert list(found.metrics.items()) == list(expected.metrics.items())
+    assert np.array_equal(found.rows, expected.rows)
+    for name, values in expected.values.items():
+        assert found.values[name].dtype == values.dtype
+        assert np.array_equal(found.values[name], values, equal_nan=True)
+
+
+def test_a_table_comes_back_as_it_was(path):
+    small().write(path)
+    assert_same(Columns.open(path), small())
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 10**6))
+def test_any_table_comes_back_as_it_was(tmp_path_factory, n, epochs, seed):
+    rng = np.random.default_rng(seed)
+    values = {"accuracy": rng.normal(size=n), "loss": rng.normal(size=(n, epochs)).astype(np.float32)}
+    values["accuracy"][rng.random(n) < 0.3] = np.nan
+    table = small(
+        rows=np.sort(rng.choice(100, n, replace=False)), values=values, metrics={"accuracy": ACCURACY, "loss": LOSS}
+    )
+    path = tmp_path_factory.getbasetemp() / "any.safetensors"
+    table.write(path)
+    assert_same(Columns.open(path), table)
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path):
+    small().write(tmp_path / "a")
+    small().write(tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_columns_are_mapped_and_cannot_be_written(path):
+    small().write(path)
+    values = Columns.open(path).values["accuracy"]
+    assert isinstance(values.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        values[0] = 1
+
+
+def test_writing_leaves_nothing_beside_the_file(path):
+    small().write(path)
+    small(name="toy/second").write(path)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert Columns.open(path).name == "toy/second"
+
+
+def test_a_table_opened_before_stays_whole_while_it_is_replaced(path):
+    small().write(path)
+    before = Columns.open(path)
+    small(values={**small().values, "accuracy": np.zeros(3)}).write(path)
+    assert_same(before, small())
+
+
+def test_a_table_as_large_as_the_space_opens_in_50_ms(path):
+    rng = np.random.default_rng(0)
+    values = {f"m{i}": rng.random(15_625) for i in range(45)}
+    metrics = {name: replace(ACCURACY, name=name) for name in values}
+    small(rows=np.arange(15_625), values=values, metrics=metrics).write(path)
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        Columns.open(path)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.05
+
+
+@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_flipped_bit_is_noticed(path, step):
+    small().write(path)
+    whole = path.read_bytes()
+    silent = []
+    for bit in range(0, 8 * len(whole), step):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert_same(Columns.open(path), small())
+        except DataDamagedError:
+            continue
+        silent.append(bit)  # what could be read is what was written: the bit does not matter
+    assert len(silent) < 10, silent
+
+
+def test_every_truncation_is_noticed(path):
+    small().write(path)
+    whole = path.read_bytes()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataDamagedError, match="Delete it"):
+            Columns.open(path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(DataDamagedError):
+        Columns.open(path)
+
+
+def header(**tensors):
+    text = json.dumps(tensors).encode()
+    return struct.pack("<Q", len(text)) + text
+
+
+F64 = {"dtype": "F64", "shape": [2], "data_offsets": [0, 16]}
+ATTACKS = {
+    "empty": b"",
+    "header of 2^63 bytes": struct.pack("<Q", 2**63) + b"{}",
+    "header of 2^40 bytes": struct.pack("<Q", 2**40) + b"{}",
+    "header that is not JSON": struct.pack("<Q", 2) + b"[[",
+    "deeply nested header": struct.pack("<Q", 200_000) + b"[" * 200_000,
+    "no metadata": header(rows=F64) + bytes(16),
+    "metadata without ours": header(__metadata__={"x": "y"}, rows=F64) + bytes(16),
+    "metadata of another type": header(__metadata__={HEADER: "[]"}, rows=F64) + bytes(16),
+    "deeply nested metadata": header(__metadata__={HEADER: "[" * 100_000}, rows=F64) + bytes(16),
+    "overlapping columns": header(rows=F64, x=F64) + bytes(16),
+    "hole between columns": header(rows=F64, x={**F64, "data_offsets": [24, 40]}) + bytes(40),
+    "column beyond the end": header(rows={**F64, "data_offsets": [0, 1600]}) + bytes(16),
+    "shape larger than its bytes": header(rows={**F64, "shape": [2**40]}) + bytes(16),
+    "shape that overflows": header(rows={**F64, "shape": [2**62, 4]}) + bytes(16),
+    "negative shape": header(rows={**F64, "shape": [-2]}) + bytes(16),
+    "unknown type of number": header(rows={**F64, "dtype": "Q64"}) + bytes(16),
+    "pickle": b"\x80\x04cos\nsystem\n(S'touch marker'\ntR.",
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_crafted_file_is_refused(path, attack):
+    path.parent.mkdir()
+    path.write_bytes(ATTACKS[attack])
+    with pytest.raises(DataDamagedError, match="is not a whole nagkit table"):
+        Columns.open(path)
+
+
+def test_a_file_of_another_format_says_to_update(path, monkeypatch):
+    monkeypatch.setattr("nagkit.benchmarks.columns.FORMAT", FORMAT + 1)
+    small().write(path)
+    monkeypatch.undo()
+    with pytest.raises(DataDamagedError, match="update nagkit"):
+        Columns.open(path)
+
+
+def test_a_missing_file_is_missing_not_damaged(tmp_path):
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(DataMissingError, match="no table"):
+            Columns.open(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": np.array([], dtype=int)},
+        {"rows": np.array([0, 0, 1])},
+        {"rows": np.array([3, 2, 1])},
+        {"rows": np.array([-1, 2, 3])},
+        {"rows": np.array([0.0, 1.0, 2.0])},
+        {"rows": np.array([0, 1])},
+        {"rows": [0, 1, 2]},
+        {"metrics": {"accuracy": ACCURACY}},
+        {"metrics": {"loss": LOSS, "accuracy": LOSS, "cost": COST}},
+        {"values": {**small().values, "accuracy": [1.0, 2.0, 3.0]}},
+        {"values": {**small().values, "accuracy": np.array([1.0, 2.0])}},
+        {"values": {**small().values, "accuracy": np.array([1.0, 2.0, np.inf])}},
+        {"values": {**small().values, "accuracy": np.array(["a", "b", "c"])}},
+        {"values": {**small().values, "accuracy": np.array([None, None, None])}},
+        {"values": {**small().values, "accuracy": np.zeros((3, 0))}},
+        {"values": {**small().values, "accuracy": np.zeros((3, 2, 2))}},
+        {"values": {**small().values, "accuracy": np.zeros(3, dtype=complex)}},
+    ],
+)
+def test_a_table_that_does_not_fit_together_is_refused(as_a_user, changes):
+    with pytest.raises(ArgumentError, match=r"rows|metrics|values"):
+        small(**changes)
+
+
+def write_often(path, name, ready):
+    ready.wait()
+    for _ in range(20):
+        small(name=name).write(path)
+
+
+def test_two_processes_may_write_the_same_file(path):
+    ready = multiprocessing.get_context("spawn").Barrier(3)
+    names = ("toy/a", "toy/b")
+    writers = [multiprocessing.get_context("spawn").Process(target=write_often, args=(path, n, ready)) for n in names]
+    for writer in writers:
+        writer.start()
+    ready.wait()
+    seen = set()
+    while any(writer.is_alive() for writer in writers):
+        if path.exists():
+            seen.add(Columns.open(path).name)  # never a mixture, never half a file
+    for writer in writers:
+        writer.join()
+        assert writer.exitcode == 0
+    assert seen <= set(names)
+    assert Columns.open(path).name in names
