@@ -131,7 +131,7 @@ class GeneratorContract:
         assert few < many
 
     def test_global_randomness_is_untouched(self, generator: Generator) -> None:
-        with untouched_global_randomness():
+        with as_a_user(), untouched_global_randomness():
             generator.sample(20, UNGUIDED, rng())
 
     @pytest.mark.parametrize("n", [0, -1, 2.5, True, None, "5"])

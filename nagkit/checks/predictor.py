@@ -98,7 +98,7 @@ class PredictorContract:
         np.testing.assert_allclose(fitted.mean(fresh)[::-1], fitted.mean(fresh[::-1]), rtol=1e-4)
 
     def test_global_randomness_is_untouched(self, unfitted: Predictor, labelled: tuple[np.ndarray, np.ndarray]) -> None:
-        with untouched_global_randomness():
+        with as_a_user(), untouched_global_randomness():
             unfitted.fit(*labelled).predict(labelled[0])
 
     def test_less_is_better_predicts_the_same_values(

@@ -1,5 +1,6 @@
 """Guidance: what is wanted, how strongly, within which limits. Exactly what the sliders hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nagkit import arguments
@@ -16,8 +17,8 @@ class Guidance:
     """
 
     strength: float = 0.0
-    objectives: tuple[Objective, ...] = ()
-    constraints: tuple[Constraint, ...] = ()
+    objectives: Sequence[Objective] = ()
+    constraints: Sequence[Constraint] = ()
     effective: float | None = None
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ the tilt is log E[exp(s z(x)) | c], the expectation over its completions, so tha
 tilted samples q itself. Spaces here are small enough to list, and the expectation is exact.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -65,7 +66,7 @@ def _with_undecided(energy: np.ndarray) -> np.ndarray:
     return energy
 
 
-def directed_scores(space: SearchSpace, objectives: tuple[Objective, ...]) -> Float[np.ndarray, "d N"]:
+def directed_scores(space: SearchSpace, objectives: Sequence[Objective]) -> Float[np.ndarray, "d N"]:
     """Normal scores of all rows for one objective, or for several along evenly spread Chebyshev directions.
 
     A direction w ranks by the worst weighted distance to the best score, max_i w_i (z_i* - z_i), plus a twentieth
@@ -110,7 +111,7 @@ def simplex(m: int, d: int) -> Float[np.ndarray, "d m"]:
     return np.diff(cuts, axis=1, prepend=0, append=1)
 
 
-def feasible(space: SearchSpace, constraints: tuple[Constraint, ...]) -> Bool[np.ndarray, "N"]:
+def feasible(space: SearchSpace, constraints: Sequence[Constraint]) -> Bool[np.ndarray, "N"]:
     """Which rows of the space meet all constraints; at least one does, else ``UnsatisfiableError`` says by how much."""
     values = [evaluate(space, constraint) for constraint in constraints]
     met = np.array([(c.low <= v) & (v <= c.high) for c, v in zip(constraints, values, strict=True)])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from nagkit import arguments
@@ -57,8 +58,9 @@ def train(space: SearchSpace, steps: int = STEPS, seed: int = 0) -> Iterator[Les
         yield Lesson(step, steps, float(loss.detach()), average)
 
 
-def bound(denoiser: Denoiser, clean: torch.Tensor, masked: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+def bound(denoiser: nn.Module, clean: torch.Tensor, masked: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
     """The mean over the batch of the weighted cross-entropy, an upper bound on the negative log-likelihood (nats)."""
     logits = denoiser(clean.masked_fill(masked, -1))
     each = functional.cross_entropy(logits.transpose(1, 2), clean, reduction="none")  # (n, L)
-    return (each * masked / rate).sum(1).mean()
+    weighted: torch.Tensor = (each * masked / rate).sum(1)
+    return weighted.mean()

@@ -1,7 +1,7 @@
 """What every generator offers: architectures that come into being frame by frame."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -11,6 +11,7 @@ from nagkit.diffusion.masked import Frame
 from nagkit.space import SearchSpace
 
 
+@runtime_checkable
 class Generator(Protocol):
     """A law over the architectures of one space that can be sampled, and steered while it is."""
 

@@ -1,6 +1,6 @@
 """What every predictor offers: learn from labelled architectures, then say value and doubt for any."""
 
-from typing import Protocol, Self
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,13 +9,14 @@ from nagkit.metrics import Metric, Objective
 from nagkit.space import SearchSpace
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A model of one metric over one space."""
 
     space: SearchSpace
     metric: Metric
 
-    def fit(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n"]) -> Self:
+    def fit(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n"]) -> "Predictor":
         """A predictor that has learned from these labels; ``self`` stays as it was."""
         ...
 

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,7 +24,7 @@ class RankedPredictor(ABC):
         self.space, self.metric = space, metric
         self.scale: RankScale | None = None
 
-    def fit(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n"]) -> Self:
+    def fit(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n"]) -> "RankedPredictor":
         """A predictor that has learned from these labels (at least 2); ``self`` stays as it was."""
         tokens = self.space.check(tokens)
         values = arguments.finite("values", values, length=len(tokens))

@@ -1,0 +1,95 @@
+"""The denoiser: trained weights that know the law, files that are whole or refused, training that repeats."""
+
+import numpy as np
+import pytest
+import torch
+
+import nagkit
+from nagkit.diffusion.denoiser import load, untrained
+from nagkit.diffusion.training import bound, train
+from nagkit.errors import DataDamagedError, DataMissingError
+from nagkit.generators import weights
+from nagkit.space import UNDECIDED
+
+SPACE = nagkit.space("nas-bench-201")
+
+
+def partial(n, seed):
+    rng = np.random.default_rng(seed)
+    tokens = SPACE.sample(n, rng)
+    tokens[rng.random(tokens.shape) < rng.random((n, 1))] = UNDECIDED
+    return tokens
+
+
+def test_the_shipped_weights_have_learned_the_law():
+    """On this space the true belief is uniform; the network is within 0.001 nats of it for each slot."""
+    tokens = partial(5000, 0)
+    logits = load(weights(SPACE)).belief(tokens)
+    log_probability = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
+    divergence = (-np.log(5) - log_probability).mean(2)[tokens == UNDECIDED]
+    assert divergence.mean() < 1e-3
+
+
+def test_an_untrained_network_has_not():
+    tokens = partial(2000, 0)
+    logits = untrained(SPACE, 0).belief(tokens)
+    log_probability = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
+    assert (-np.log(5) - log_probability).mean(2)[tokens == UNDECIDED].mean() > 1e-2
+
+
+def test_the_bound_of_the_true_belief_is_the_entropy():
+    """With uniform conditionals the expected loss is L log K: 6 log 5 nats an architecture."""
+
+    class Uniform(torch.nn.Module):
+        def forward(self, tokens):
+            return torch.zeros(*tokens.shape, 5)
+
+    rng = np.random.default_rng(0)
+    clean = torch.from_numpy(SPACE.sample(200_000, rng))
+    rate = torch.from_numpy(1 - rng.random((200_000, 1)))
+    masked = torch.from_numpy(rng.random((200_000, 6))) < rate
+    assert float(bound(Uniform(), clean, masked, rate)) == pytest.approx(6 * np.log(5), rel=0.02)
+
+
+def test_training_repeats_and_learns():
+    first, second = (list(train(SPACE, steps=12, seed=3)) for _ in range(2))
+    assert [lesson.loss for lesson in first] == [lesson.loss for lesson in second]
+    assert first[-1].loss < first[0].loss
+    other = list(train(SPACE, steps=1, seed=4))
+    assert other[0].loss != first[0].loss
+
+
+def test_a_saved_denoiser_comes_back(tmp_path):
+    denoiser = untrained(SPACE, 1)
+    denoiser.save(tmp_path / "d.safetensors", "untrained")
+    np.testing.assert_array_equal(
+        load(tmp_path / "d.safetensors").belief(partial(9, 1)), denoiser.belief(partial(9, 1))
+    )
+
+
+def test_missing_weights_are_named_with_the_remedy(tmp_path):
+    with pytest.raises(DataMissingError, match="nagkit train"):
+        load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("cut", [0, 7, 100, -1])
+def test_truncated_weights_are_refused(tmp_path, cut):
+    untrained(SPACE, 1).save(tmp_path / "d.safetensors", "untrained")
+    whole = (tmp_path / "d.safetensors").read_bytes()
+    (tmp_path / "d.safetensors").write_bytes(whole[:cut])
+    with pytest.raises(DataDamagedError, match="nagkit train"):
+        load(tmp_path / "d.safetensors")
+
+
+def test_a_file_of_something_else_is_refused():
+    from importlib import resources
+    from pathlib import Path
+
+    with pytest.raises(DataDamagedError, match="does not hold a denoiser"):
+        load(Path(str(resources.files("nagkit_data"))) / "registry.toml")
+
+
+def test_belief_does_not_change_the_global_random_state():
+    before = torch.get_rng_state()
+    untrained(SPACE, 0).belief(partial(3, 0))
+    assert torch.equal(before, torch.get_rng_state())
