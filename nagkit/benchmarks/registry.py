@@ -189,7 +189,7 @@ def _download(file: File) -> Path:
     pooch.get_logger().setLevel("WARNING")  # the caller reports progress
     target = _cached(file)
     try:
-        fetcher = pooch.HTTPDownloader(timeout=TIMEOUT)
+        fetcher = pooch.HTTPDownloader(timeout=TIMEOUT, stream=False)  # small files; a stream is left open on errors
         pooch.retrieve(file.url, f"sha256:{file.sha256}", fname=target.name, path=target.parent, downloader=fetcher)
     except OSError as error:  # every trouble with the network is one
         raise _missing(file, target, error) from None
