@@ -1,14 +1,16 @@
-"""The ledger of a build: one SQLite file in which every finished training and timing is one transaction."""
+"""The ledger of a build: one SQLite file in which every finished training and timing is one transaction.
+
+A cell is named by its place in the list of all rows of its space (``space.index``).
+"""
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nagkit.errors import ArgumentError, DataDamagedError
-from nagkit.networks.training import Epoch
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -16,20 +18,36 @@ CREATE TABLE IF NOT EXISTS trained (
     cell INTEGER NOT NULL, seed INTEGER NOT NULL, tokens TEXT NOT NULL, curves TEXT NOT NULL,
     seconds REAL NOT NULL, versions TEXT NOT NULL, PRIMARY KEY (cell, seed)
 );
-CREATE TABLE IF NOT EXISTS timed (
-    cell INTEGER NOT NULL, round INTEGER NOT NULL, milliseconds REAL NOT NULL, PRIMARY KEY (cell, round)
+CREATE TABLE IF NOT EXISTS timings (
+    cell INTEGER NOT NULL, round INTEGER NOT NULL, processor TEXT NOT NULL, milliseconds REAL NOT NULL,
+    PRIMARY KEY (cell, round, processor)
 );
 """
 
 
+@dataclass(frozen=True)
+class Training:
+    """One finished training: each curve has a value for each epoch; ``seconds`` are of the processor.
+
+    ``versions`` says what else the numbers depend on.
+    """
+
+    cell: int
+    seed: int
+    tokens: tuple[int, ...]
+    curves: Mapping[str, list[float]]
+    seconds: float
+    versions: Mapping[str, Any]
+
+
 class Ledger:
-    """An open ledger; a cell is named by its place in the list of all rows of its space."""
+    """An open ledger. What a method has written stays, whenever the process ends."""
 
     def __init__(self, path: Path, about: Mapping[str, object]) -> None:
         """Open the file or make it.
 
         Args:
-            about: what the build makes (recipes, skeleton); a file about something else is refused.
+            about: what is built (recipes, skeleton); a ledger of something else is refused.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -38,10 +56,13 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
+            self._agree(about)
         except sqlite3.DatabaseError as error:
-            self._db.close()
+            self.close()
             raise DataDamagedError(f"{path} is no ledger of a build ({error}). Move it away to begin anew.") from None
-        self._agree(about)
+        except ArgumentError:
+            self.close()
+            raise
 
     def _agree(self, about: Mapping[str, object]) -> None:
         for name, value in about.items():
@@ -49,34 +70,40 @@ class Ledger:
             self._db.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (name, text))
             (known,) = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
             if known != text:
-                self.close()
                 raise ArgumentError(
-                    f"{self.path} was begun with {name} = {known}, not {text}. Give another path for another build."
+                    f"path must be a ledger with {name} = {text}; {self.path} has {known}. Give another path."
                 )
 
     def close(self) -> None:
-        """Close the file; everything finished is in it already."""
+        """Close the file."""
         self._db.close()
 
-    def trained(self, seed: int) -> dict[int, dict]:
-        """The finished trainings with this seed: cell -> tokens, curves, seconds, versions."""
-        query = "SELECT cell, tokens, curves, seconds, versions FROM trained WHERE seed = ? ORDER BY cell"
-        with closing(self._db.execute(query, (seed,))) as rows:
-            return {
-                cell: {
-                    "tokens": json.loads(tokens),
-                    "curves": json.loads(curves),
-                    "seconds": seconds,
-                    "versions": json.loads(versions),
-                }
-                for cell, tokens, curves, seconds, versions in rows
-            }
+    def add(self, trainings: Iterable[Training]) -> None:
+        """Write these down in one transaction; a cell that is there already with that seed stays as it is."""
+        rows = [
+            (t.cell, t.seed, json.dumps(t.tokens), json.dumps(dict(t.curves)), t.seconds, json.dumps(dict(t.versions)))
+            for t in trainings
+        ]
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR IGNORE INTO trained VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.execute("COMMIT")
 
-    def add_training(
-        self, cell: int, seed: int, tokens: Sequence[int], epochs: Sequence[Epoch], versions: Mapping[str, str]
-    ) -> None:
-        """Write down a finished training, for good."""
-        columns = [asdict(epoch) for epoch in epochs]
-        curves = {name: [epoch[name] for epoch in columns] for name in columns[0] if name != "number"}
-        row = (cell, seed, json.dumps(list(tokens)), json.dumps(curves), sum(curves["seconds"]), json.dumps(versions))
-        self._db.execute("INSERT INTO trained VALUES (?, ?, ?, ?, ?, ?)", row)
+    def trained(self, seed: int) -> dict[int, Training]:
+        """Every finished training with this seed, by cell."""
+        query = "SELECT cell, tokens, curves, seconds, versions FROM trained WHERE seed = ? ORDER BY cell"
+        return {
+            cell: Training(cell, seed, tuple(json.loads(tokens)), json.loads(curves), seconds, json.loads(versions))
+            for cell, tokens, curves, seconds, versions in self._db.execute(query, (seed,))
+        }
+
+    def add_timing(self, cell: int, number: int, processor: str, milliseconds: float) -> None:
+        """Write down what a cell took in round ``number``."""
+        self._db.execute("INSERT OR IGNORE INTO timings VALUES (?, ?, ?, ?)", (cell, number, processor, milliseconds))
+
+    def timings(self, processor: str) -> dict[int, dict[int, float]]:
+        """Milliseconds on this processor: cell -> round -> value."""
+        found: dict[int, dict[int, float]] = {}
+        query = "SELECT cell, round, milliseconds FROM timings WHERE processor = ? ORDER BY cell, round"
+        for cell, number, milliseconds in self._db.execute(query, (processor,)):
+            found.setdefault(cell, {})[number] = milliseconds
+        return found

@@ -9,6 +9,7 @@ import math
 import operator
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,13 +21,16 @@ from nagkit.spaces.nas_bench_201 import CELL_EDGES, SYMBOLS, NasBench201
 from nagkit.spaces.skeleton import PUBLISHED, Skeleton
 
 
-def convolution(before: int, after: int, kernel: int, stride: int = 1) -> nn.Sequential:
+class Convolution(nn.Sequential):
     """ReLU, convolution without bias, batch normalisation; the image side is kept, or divided by the stride."""
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(after),
-    )
+
+    def __init__(self, before: int, after: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.ReLU(),
+            nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(after),
+        )
+        self.before, self.after, self.kernel = before, after, kernel
 
 
 def operation(symbol: str, channels: int) -> nn.Module:
@@ -35,7 +39,7 @@ def operation(symbol: str, channels: int) -> nn.Module:
         return nn.Identity()
     if symbol == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
-    return convolution(channels, channels, kernel=1 if symbol == "nor_conv_1x1" else 3)
+    return Convolution(channels, channels, kernel=1 if symbol == "nor_conv_1x1" else 3)
 
 
 class Cell(nn.Module):
@@ -61,8 +65,8 @@ class Reduction(nn.Module):
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.conv_a = convolution(before, after, kernel=3, stride=2)
-        self.conv_b = convolution(after, after, kernel=3)
+        self.conv_a = Convolution(before, after, kernel=3, stride=2)
+        self.conv_b = Convolution(after, after, kernel=3)
         self.shortcut = nn.Sequential(
             nn.AvgPool2d(2, stride=2, ceil_mode=True), nn.Conv2d(before, after, 1, bias=False)
         )
@@ -130,7 +134,7 @@ def edges(architecture: Architecture, prune: bool = True) -> dict[tuple[int, int
             f"got one of {architecture.space!r}."
         )
     space, row = NasBench201(), architecture.tokens
-    kept = space.alive([row])[0] if prune else [SYMBOLS[k] != "none" for k in row]
+    kept = space.alive(np.array([row]))[0] if prune else [SYMBOLS[k] != "none" for k in row]
     return {edge: SYMBOLS[k] for edge, k, keep in zip(CELL_EDGES, row, kept, strict=True) if keep}
 
 
@@ -138,7 +142,7 @@ def reduction(skeleton: Skeleton, before: int, after: int) -> nn.Module:
     """What stands between two stages."""
     if skeleton.reduction == "residual":
         return Reduction(before, after)
-    return convolution(before, after, kernel=3, stride=2)
+    return Convolution(before, after, kernel=3, stride=2)
 
 
 def initialise(network: Network, seed: int) -> Network:

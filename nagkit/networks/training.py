@@ -1,5 +1,6 @@
 """Training of one network on one task, an epoch at a time, on one thread and repeatable bit for bit."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,9 +67,30 @@ def train(network: nn.Module, task: Task, recipe: TrainingRecipe | None = None, 
     return _epochs(network, task, recipe or TrainingRecipe(), rng)
 
 
-def _epochs(network: nn.Module, task: Task, recipe: TrainingRecipe, rng: np.random.Generator) -> Iterator[Epoch]:
-    splits = {"train": _tensors(task.train), "validation": _tensors(task.validation), "test": _tensors(task.test)}
-    steps = -(-len(task.train.labels) // recipe.batch)
+@dataclass(frozen=True)
+class _Lesson:
+    """A network, what changes its weights, and how many images it sees between two changes."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    batch: int
+
+    def learn(self, images: Tensor, labels: Tensor, rng: np.random.Generator) -> float:
+        """The mean loss of one pass over the images in random order."""
+        self.network.train()
+        total = 0.0
+        for chosen in torch.from_numpy(rng.permutation(len(labels))).split(self.batch):
+            loss = nn.functional.cross_entropy(self.network(images[chosen]), labels[chosen])
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            self.schedule.step()
+            total += loss.item() * len(chosen)
+        return total / len(labels)
+
+
+def _lesson(network: nn.Module, recipe: TrainingRecipe, images: int) -> _Lesson:
     optimiser = torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -77,31 +99,21 @@ def _epochs(network: nn.Module, task: Task, recipe: TrainingRecipe, rng: np.rand
         nesterov=recipe.momentum > 0,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=steps * recipe.epochs, cycle_momentum=False
-    )
+    steps = recipe.epochs * math.ceil(images / recipe.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, steps, cycle_momentum=False)
+    return _Lesson(network, optimiser, schedule, recipe.batch)
+
+
+def _epochs(network: nn.Module, task: Task, recipe: TrainingRecipe, rng: np.random.Generator) -> Iterator[Epoch]:
+    train, validation, test = (_tensors(split) for split in (task.train, task.validation, task.test))
+    lesson = _lesson(network, recipe, len(train[1]))
     for number in range(1, recipe.epochs + 1):
         with one_thread():
             start = time.process_time()
-            loss = _learn(network, *splits["train"], optimiser, schedule, recipe.batch, rng)
+            loss = lesson.learn(*train, rng)
             seconds = time.process_time() - start
-            validation, test = (evaluate(network, *splits[name]) for name in ("validation", "test"))
-        yield Epoch(number, loss, *validation, *test, seconds)
-
-
-def _learn(network, images, labels, optimiser, schedule, batch, rng) -> float:
-    """The mean loss of one pass over the images in random order."""
-    network.train()
-    order = torch.from_numpy(rng.permutation(len(labels)))
-    total = 0.0
-    for chosen in order.split(batch):
-        loss = nn.functional.cross_entropy(network(images[chosen]), labels[chosen])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        total += loss.item() * len(chosen)
-    return total / len(labels)
+            results = (*evaluate(network, *validation), *evaluate(network, *test))
+        yield Epoch(number, loss, *results, seconds)
 
 
 def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:

@@ -1,0 +1,74 @@
+"""How long a network takes on this machine, on one thread."""
+
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.networks.training import one_thread
+
+
+@dataclass(frozen=True)
+class Latency:
+    """The median over ``runs`` forward passes and the distance between their quartiles, both in milliseconds."""
+
+    median: float
+    spread: float
+    runs: int
+
+
+def measure(
+    network: nn.Module, image_shape: Sequence[int], batch: int = 1, runs: int = 30, warm_up: int = 10
+) -> Latency:
+    """The latency of one forward pass in evaluation mode.
+
+    Args:
+        image_shape: channels, height and width, for example ``(1, 8, 8)``.
+        batch: images in a pass.
+        warm_up: passes before the clock starts.
+    """
+    if not isinstance(network, nn.Module):
+        raise ArgumentError(f"network must be a torch.nn.Module; got {type(network).__name__}. build makes one.")
+    if len(image_shape) != 3:
+        raise ArgumentError(f"image_shape must be (channels, height, width); got {tuple(image_shape)}.")
+    shape = [arguments.whole("image_shape", side) for side in image_shape]
+    arguments.whole("runs", runs)
+    arguments.whole("warm_up", warm_up, low=0)
+    images = torch.linspace(-1, 1, arguments.whole("batch", batch) * shape[0] * shape[1] * shape[2])
+    images = images.reshape(batch, *shape)
+    training = network.training
+    try:
+        with one_thread(), torch.inference_mode():
+            seconds = _clock(network.eval(), images, runs, warm_up)
+    finally:
+        network.train(training)
+    low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75]) * 1000
+    return Latency(float(median), float(high - low), runs)
+
+
+def _clock(network: nn.Module, images: torch.Tensor, runs: int, warm_up: int) -> list[float]:
+    for _ in range(warm_up):
+        network(images)
+    seconds = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        network(images)
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def processor() -> str:
+    """The name of this machine's processor, as far as the system tells it."""
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
