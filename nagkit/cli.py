@@ -83,12 +83,40 @@ def verify(ctx: click.Context, sources: tuple[str, ...]) -> None:
 
 
 @app.command()
+@click.argument("name", type=click.Choice(["digits"]), expose_value=False)
+@click.option("--limit", type=click.IntRange(1), help="Cells to have in the end.  [default: all of them]")
+@click.option("--seconds", type=click.FloatRange(0), help="Leave off after this time.  [default: when done]")
+@click.option("--out", type=click.Path(path_type=Path), help="The table to write.  [default: the one nagkit opens]")
+def build(limit: int | None, seconds: float | None, out: Path | None) -> None:
+    """Train and time the networks of a table, and write it; work that was left off goes on where it was."""
+    import time
+
+    from tqdm import tqdm
+
+    from nagkit.networks import builder
+
+    end = float("inf") if seconds is None else time.monotonic() + seconds
+    work, bar = builder.build(), tqdm(unit="step")
+    for step in work.run(limit):
+        bar.total, bar.n = step.total, step.done
+        bar.set_description(step.stage, refresh=False)
+        bar.set_postfix_str(f"{step.value:.4g}")
+        if time.monotonic() > end:
+            break
+    bar.close()
+    table = out or builder.shipped()
+    work.columns().write(table)
+    click.echo(table)
+
+
+@app.command()
 @click.argument("name", type=click.Choice(["masked-diffusion"]), default="masked-diffusion")
 @click.option("--space", default="nas-bench-201", help="The search space to learn.")
 @click.option("--steps", default=1500, type=click.IntRange(1), help="Training steps.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches.")
-def train(name: str, space: str, steps: int, seed: int) -> None:
-    """Train the denoiser of a generator anew and replace its weights."""
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the one nagkit loads]")
+def train(name: str, space: str, steps: int, seed: int, out: Path | None) -> None:
+    """Train the denoiser of a generator anew and write its weights."""
     from tqdm import tqdm
 
     from nagkit.diffusion.training import train as lessons
@@ -99,8 +127,9 @@ def train(name: str, space: str, steps: int, seed: int) -> None:
     for lesson in (bar := tqdm(lessons(chosen, steps, seed), total=steps, unit="step")):
         if lesson.step % 50 == 0:
             bar.set_postfix_str(f"bound {lesson.loss:.3f} nats")
-    lesson.denoiser.save(weights(chosen), f"Made by nagkit train {name} --space {space} --steps {steps} --seed {seed}.")
-    click.echo(weights(chosen))
+    file = out or weights(chosen)
+    lesson.denoiser.save(file, f"nagkit train {name} --space {space} --steps {steps} --seed {seed}")
+    click.echo(file)
 
 
 # --------------------------------------------------------------------------------------------------------- reports

