@@ -333,7 +333,7 @@ def front_figure(
         | {"marker": {"symbol": "x-thin", "size": 5, "line": {"width": 1, "color": GREY}}, "hoverinfo": "skip"}
         | {"opacity": 0.55, "showlegend": bool(len(earlier))},
         {**on_axes, "name": "generated", "mode": "markers", **shown, "hovertext": said, "hoverinfo": "text"}
-        | {"marker": {"symbol": "circle", "size": 7, "color": "#0072B2", "opacity": 0.65}},
+        | {"marker": {"symbol": "circle", "size": 7, "color": "#0072B2", "opacity": 0.8}},
         {**on_axes, "name": "Pareto front", "mode": "markers", "hoverinfo": "skip"}
         | {"x": front.values[:, 1].tolist(), "y": front.values[:, 0].tolist()}
         | {"marker": {"symbol": "diamond", "size": 11, "color": VERMILION, "line": {"width": 1, "color": "#ffffff"}}},

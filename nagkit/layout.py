@@ -6,10 +6,13 @@ Notation: n nodes; a place is (column, layer), layer 0 at the bottom, where the 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+
+if TYPE_CHECKING:
+    import networkx
 
 Point = tuple[float, float]
 Edge = tuple[int, int]
@@ -39,26 +42,47 @@ def layered(n: int, edges: Iterable[Edge]) -> Layout:
 
 @lru_cache(maxsize=256)
 def _layered(n: int, edges: tuple[Edge, ...]) -> Layout:
+    import networkx as nx
+
+    graph = nx.DiGraph(edges)
+    graph.add_nodes_from(range(n))
+    parts = [_part(graph.subgraph(nodes)) for nodes in nx.weakly_connected_components(graph)]
+    parts.sort(key=lambda part: (not part.routes, min(part.places)))  # single nodes last
+    layers = max((part.layers for part in parts), default=0.0)
+    places, routes, left = np.zeros((n, 2)), {}, 0.0
+    for part in parts:
+        move = np.array([left, layers - part.layers])  # every part begins at the top
+        for node, place in part.places.items():
+            places[node] = place + move
+        for edge, route in part.routes.items():
+            routes[edge] = tuple((x + move[0], y + move[1]) for x, y in route)
+        left += part.columns + 1.0
+    return Layout(places, routes, max(left - 1.0, 0.0), layers)
+
+
+class _Part(NamedTuple):
+    """The layout of one connected part."""
+
+    places: dict[int, Point]
+    routes: dict[Edge, tuple[Point, ...]]
+    columns: float
+    layers: float
+
+
+def _part(graph: "networkx.DiGraph") -> _Part:
+    """One call of the library for each part: given several, it gives its bends the numbers of other parts' nodes."""
     from fast_sugiyama import from_edges
 
-    joined = sorted({node for edge in edges for node in edge})
-    name = dict(enumerate(joined))  # the library numbers its bends from len(joined) on
-    number = {node: i for i, node in name.items()}
-    numbered = [(number[i], number[j]) for i, j in edges]
-    parts = list(from_edges(numbered, vertex_spacing=1.0, dummy_vertices=True)) if edges else []
-    layers = max((height for _, _, height, _ in parts), default=0.0)
-    places, routes, left = {}, {}, 0.0
-    for spots, width, height, steps in parts:
-        place = {node: (left + x, y + layers - height) for node, (x, y) in spots}  # every part begins at the top
-        places.update({name[node]: place[node] for node in place if node in name})
-        for passed in _paths(steps or [], len(joined)):
-            routes[name[passed[0]], name[passed[-1]]] = tuple(place[node] for node in passed)
-        left += width + 1.0
-    for node in sorted(set(range(n)) - set(joined)):
-        places[node] = (left, layers)
-        left += 1.0
-    at = np.array([places[node] for node in range(n)]).reshape(n, 2)
-    return Layout(at, routes, max(left - 1.0, 0.0), layers)
+    nodes = sorted(graph)
+    if len(nodes) == 1:
+        return _Part({nodes[0]: (0.0, 0.0)}, {}, 0.0, 0.0)
+    number = {node: i for i, node in enumerate(nodes)}
+    edges = sorted((number[i], number[j]) for i, j in graph.edges)
+    [(spots, columns, layers, steps)] = from_edges(edges, vertex_spacing=1.0, dummy_vertices=True)
+    place = {int(node): spot for node, spot in spots}
+    paths = list(_paths(steps or [], len(nodes)))
+    routes = {(nodes[path[0]], nodes[path[-1]]): tuple(place[node] for node in path) for path in paths}
+    return _Part({node: place[number[node]] for node in nodes}, routes, columns, layers)
 
 
 def _paths(steps: Iterable[Any], n: int) -> Iterator[list[int]]:

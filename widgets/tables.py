@@ -19,12 +19,13 @@ STYLE = """<style>
 .nagkit th, .nagkit td { padding: 2px 18px 2px 0; text-align: right; border-bottom: 1px solid rgba(128,128,128,.35);
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .nagkit th:last-child, .nagkit td:last-child { text-align: left; width: 100%; }
+.nagkit th:first-child { min-width: 0; }
 .nagkit code, .nagkit pre { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
 .nagkit pre { margin: 0; padding: 8px; max-height: 240px; overflow: auto; border: 1px solid rgba(128,128,128,.35);
   border-radius: 4px; white-space: pre; }
 .nagkit .said { min-height: 1.5em; }
 .nagkit .refused { border-left: 4px solid #D55E00; padding: 2px 8px; white-space: pre-wrap; }
-.nagkit th { white-space: normal; vertical-align: bottom; line-height: 1.2; }
+.nagkit th { white-space: normal; min-width: 105px; vertical-align: bottom; line-height: 1.2; }
 .nagkit .scroll { overflow-x: auto; }
 </style>"""
 

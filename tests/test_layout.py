@@ -1,0 +1,64 @@
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nagkit.layout import layered
+from nagkit.spaces import space
+
+
+@st.composite
+def dags(draw):
+    n = draw(st.integers(1, 9))
+    pairs = list(itertools.combinations(range(n), 2))
+    return n, draw(st.sets(st.sampled_from(pairs))) if pairs else set()
+
+
+@given(dags())
+def test_every_edge_runs_from_its_source_down_to_its_target_layer_by_layer(dag):
+    n, edges = dag
+    layout = layered(n, edges)
+    assert layout.routes.keys() == edges
+    for (i, j), route in layout.routes.items():
+        assert route[0] == tuple(layout.places[i])
+        assert route[-1] == tuple(layout.places[j])
+        assert all(np.diff([y for _, y in route]) == -1)
+
+
+@given(dags())
+def test_no_edge_passes_behind_a_box_and_no_two_boxes_touch(dag):
+    n, edges = dag
+    layout = layered(n, edges)
+    for i, j in itertools.combinations(range(n), 2):
+        assert np.abs(layout.places[i] - layout.places[j]).max() >= 1
+    for route in layout.routes.values():
+        for x, y in route[1:-1]:
+            assert all(abs(x - px) >= 0.5 for px, py in layout.places if py == y)
+
+
+@given(dags())
+def test_everything_lies_within_the_stated_size(dag):
+    n, edges = dag
+    layout = layered(n, edges)
+    points = [*map(tuple, layout.places), *itertools.chain(*layout.routes.values())]
+    assert all(0 <= x <= layout.columns and 0 <= y <= layout.layers for x, y in points)
+
+
+def test_the_order_in_which_edges_are_given_does_not_matter():
+    edges = sorted(space("nas-bench-201").decode([0] * 6).edges)
+    first, second = layered(8, edges), layered(8, reversed(edges))
+    assert (first.places == second.places).all()
+    assert first.routes == second.routes
+
+
+def test_input_is_above_and_output_below():
+    layout = layered(8, space("nas-bench-201").decode([0] * 6).edges)
+    assert layout.places[0, 1] == layout.layers == 4
+    assert layout.places[7, 1] == 0
+
+
+def test_nodes_without_edges_stand_beside_the_rest():
+    layout = layered(5, [(0, 1), (1, 2), (0, 2)])
+    assert layout.places[3, 0] > layout.places[:3, 0].max()
+    assert layout.places[4, 0] > layout.places[3, 0]
