@@ -1,6 +1,7 @@
 """The command line: data, the table of our own, weights, reports. Heavy packages load only with their command."""
 
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def build(limit: int | None, seconds: float | None, out: Path | None) -> None:
     from nagkit.networks import builder
 
     end = float("inf") if seconds is None else time.monotonic() + seconds
-    work, bar = builder.build(), tqdm(unit="step")
+    work, bar = builder.build(), tqdm(unit="step", disable=None)
     for step in work.run(limit):
         bar.total, bar.n = step.total, step.done
         bar.set_description(step.stage, refresh=False)
@@ -110,25 +111,27 @@ def build(limit: int | None, seconds: float | None, out: Path | None) -> None:
 
 
 @app.command()
-@click.argument("name", type=click.Choice(["masked-diffusion"]), default="masked-diffusion")
+@click.argument("name", type=click.Choice(["masked-diffusion"]), default="masked-diffusion", expose_value=False)
 @click.option("--space", default="nas-bench-201", help="The search space to learn.")
-@click.option("--steps", default=1500, type=click.IntRange(1), help="Training steps.")
+@click.option("--steps", default=500, type=click.IntRange(1), help="Training steps.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the one nagkit loads]")
-def train(name: str, space: str, steps: int, seed: int, out: Path | None) -> None:
+def train(space: str, steps: int, seed: int, out: Path | None) -> None:
     """Train the denoiser of a generator anew and write its weights."""
     from tqdm import tqdm
 
+    from nagkit.diffusion.training import BATCH
     from nagkit.diffusion.training import train as lessons
     from nagkit.generators import weights
     from nagkit.spaces import space as find_space
 
     chosen = find_space(space)
-    for lesson in (bar := tqdm(lessons(chosen, steps, seed), total=steps, unit="step")):
+    for lesson in (bar := tqdm(lessons(chosen, steps, seed), total=steps, unit="step", disable=None)):
         if lesson.step % 50 == 0:
             bar.set_postfix_str(f"bound {lesson.loss:.3f} nats")
     file = out or weights(chosen)
-    lesson.denoiser.save(file, f"nagkit train {name} --space {space} --steps {steps} --seed {seed}")
+    how = f"{steps} steps, batch {BATCH}, seed {seed}"
+    lesson.denoiser.save(file, f"Trained by nagkit {version('nagkit')} on uniform rows of {space}: {how}. MIT licence.")
     click.echo(file)
 
 

@@ -94,7 +94,7 @@ def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
     assert told.stdout == f"{file}\n"
     assert load(file).shape.slots == 6
     with safe_open(file, framework="pt") as opened:
-        assert opened.metadata()["about"] == "nagkit train masked-diffusion --space nas-bench-201 --steps 2 --seed 3"
+        assert "nas-bench-201: 2 steps, batch 256, seed 3." in opened.metadata()["about"]
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_a_build_leaves_a_table_and_goes_on_where_it_was_left(tmp_path, monkeypa
     table = Table(Columns.open(tmp_path / "table.safetensors"))
     assert len(table.known("val_accuracy")) >= 1
     again = nagkit("build", "digits", "--limit", "1", "--out", "again.safetensors")
-    assert "step" in again.stderr
+    assert again.stderr == ""  # the bar is for people at a terminal
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "table.safetensors").read_bytes()
 
 
