@@ -6,8 +6,9 @@ RUN := .venv/bin/python -m
 # The environment is up to date when a stamp bears the checksum of what it was made from, and where.
 STAMP := .venv/made-from-$(shell (cat pyproject.toml constraints.txt; pwd) | cksum | tr ' ' '-')
 
-# Root has to say so; and without a screen there is no browser to open.
-LAB_FLAGS := $(if $(filter 0,$(shell id -u)),--allow-root)
+# Nothing is asked of the network. Root has to say so; and without a screen there is no browser to open.
+LAB_FLAGS := --LabApp.default_url=/lab/tree/notebooks/studio.ipynb --LabApp.extension_manager=readonly
+LAB_FLAGS += --log-level=ERROR $(if $(filter 0,$(shell id -u)),--allow-root)
 ifeq ($(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),)
 LAB_FLAGS += --no-browser
 endif
@@ -33,7 +34,7 @@ $(STAMP):
 	@touch $@
 
 studio: $(STAMP)  ## open the studio in JupyterLab; ARGS=--no-browser only prints its address
-	$(RUN) jupyterlab --log-level=ERROR $(LAB_FLAGS) $(ARGS) notebooks/studio.ipynb
+	$(RUN) jupyterlab $(LAB_FLAGS) $(ARGS)
 
 test: $(STAMP)  ## run all tests
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
