@@ -4,10 +4,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from nagkit import checks
 from nagkit.benchmarks.registry import CACHE, UPSTREAM
+
+hypothesis.settings.register_profile("nagkit", deadline=None)  # the first call of many functions fills a cache
+hypothesis.settings.load_profile("nagkit")
 
 BESIDE = Path(__file__).parents[2] / "shared" / "upstream"
 

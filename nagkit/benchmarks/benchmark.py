@@ -1,7 +1,7 @@
 """What every benchmark offers: known values of architectures, with their provenance."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -10,6 +10,7 @@ from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.space import SearchSpace
 
 
+@runtime_checkable
 class Benchmark(Protocol):
     """Measured or exact values of the architectures of one space."""
 

@@ -22,6 +22,7 @@ from nagkit.spaces.nas_bench_201 import POOL, NasBench201
 
 VERSION = 1  # raised when the conversion changes, so that converted tables are made again
 SPACE = NasBench201()
+EXACT = 10  # decimals: what arithmetic adds beyond them would break ties
 SEEDS = (777, 888, 999)  # the order in which the source lists them
 
 ORDER = "fake_torch_dir/NATS-tss-v1_0-3ffb9-simple/meta.pickle.pbz2"
@@ -67,6 +68,7 @@ class Dataset:
     freerea: str
     long_runs: str
     short_runs: int  # row of the 12-epoch block that holds the test accuracy; validation follows
+    own_validation: bool  # else validation and test images are published together
     proxies: tuple[str, ...]
     costs: Mapping[str, tuple[float, float, float, float]]
 
@@ -74,7 +76,7 @@ class Dataset:
 FPGA = {"latency_fpga": (1.13296, 0.5152, 1.2576, 0.4096), "energy_fpga": (7.93072, 3.6064, 8.8032, 2.8672)}
 DATASETS = {
     "cifar10": Dataset(
-        "CIFAR-10", 10, 32, "cifar10", "cifar10", 0, ("naswot", "logsynflow", "nregions"),
+        "CIFAR-10", 10, 32, "cifar10", "cifar10", 0, True, ("naswot", "logsynflow", "nregions"),
         {
             "latency_eyeriss": (1.67954, 0.24576, 1.47456, 1.47456),
             "energy_eyeriss": (0.3469645085, 0.031247728, 0.31321224, 0.2778228),
@@ -82,7 +84,7 @@ DATASETS = {
         },
     ),
     "cifar100": Dataset(
-        "CIFAR-100", 100, 32, "cifar100", "cifar100", 2, ("naswot", "logsynflow", "nregions"),
+        "CIFAR-100", 100, 32, "cifar100", "cifar100", 2, False, ("naswot", "logsynflow", "nregions"),
         {
             "latency_eyeriss": (1.68256, 0.24576, 1.47456, 1.47456),
             "energy_eyeriss": (0.347102366, 0.031247728, 0.31321224, 0.2778228),
@@ -90,7 +92,7 @@ DATASETS = {
         },
     ),
     "imagenet16-120": Dataset(
-        "ImageNet16-120", 120, 16, "ImageNet16-120", "imagenet", 4, ("naswot", "logsynflow"),
+        "ImageNet16-120", 120, 16, "ImageNet16-120", "imagenet", 4, False, ("naswot", "logsynflow"),
         {
             "latency_eyeriss": (0.42304, 0.06144, 0.36864, 0.36864),
             "energy_eyeriss": (0.08940838, 0.00808258, 0.080044792, 0.071197432),
@@ -164,28 +166,27 @@ def _convert(dataset: str) -> Columns:
 
 
 def _accuracies(about: Dataset) -> Iterator[Column]:
-    """What 200 epochs lead to: mean validation and test accuracy, each seed's accuracy, the time it took."""
+    """After 200 epochs: mean validation and test accuracy, the accuracy of each seed, the time it took."""
     test_file, runs_file = _freerea(about, "accuracies"), _file("constrained-tpe", LONG_RUNS)
     test = _lexicographic(_csv(test_file, "accuracy"))
     accuracy, seconds = _long_runs(about, runs_file)  # (cells, 3), (cells,)
-    own = about.title == "CIFAR-10"  # the others publish validation and test images together, in equal halves
-    mean = np.nanmean(accuracy, axis=1)
-    validation = mean if own else 2 * mean - test
+    mean: np.ndarray = np.nanmean(accuracy, axis=1)
+    if about.own_validation:
+        split, each, half = "val", "", " on half of the images"
+        validation, made_of, how = mean, [runs_file], "Mean of the seeds, networks trained on half of the images."
+    else:
+        split, each, half = "valtest", ", validation and test images together", ""
+        validation, made_of = 2 * mean - test, [runs_file, test_file]
+        how = "Twice the mean over validation and test images, which are equally many, less the mean over test images."
     long = {"dataset": about.title, "epochs": 200}
-    mean_of = {"seeds": "mean of 2 or 3", **long}
-    how = "Mean of the seeds of networks trained on half of the images." if own else "Twice validation+test, less test."
-    yield (
-        _metric("val_accuracy", "%", "max", [runs_file, test_file][: 2 - own], how, split="val", **mean_of),
-        validation,
-    )
-    how = "Mean of the seeds" + (" of networks trained on all images." if own else ".")
-    yield _metric("test_accuracy", "%", "max", [test_file], how, split="test", **mean_of), test
-    split = "val" if own else "valtest"
+    averaged = {"seeds": "mean of 2 or 3", **long}
+    metric = _metric("val_accuracy", "%", "max", made_of, how, split="val", **averaged)
+    yield metric, np.round(validation, EXACT)
+    yield _metric("test_accuracy", "%", "max", [test_file], "Mean of the seeds.", split="test", **averaged), test
     for seed, values in zip(SEEDS, accuracy.T, strict=True):
-        how = f"Seed {seed}." if own else f"Seed {seed}; validation and test images together."
-        name = f"{split}_accuracy_seed{seed}"
-        yield _metric(name, "%", "max", [runs_file], how, split=split, seeds=str(seed), **long), values
-    how = "Training of 200 epochs" + (" on half of the images." if own else ".")
+        own = {"split": split, "seeds": str(seed), **long}
+        yield _metric(f"{split}_accuracy_seed{seed}", "%", "max", [runs_file], f"Seed {seed}{each}.", **own), values
+    how = f"Training of 200 epochs{half}."
     yield _metric("train_time", "s", "min", [runs_file], how, split="train", **long), seconds
 
 
@@ -214,7 +215,7 @@ def _short_runs(about: Dataset) -> Iterator[Column]:
     for offset, split in ((1, "val"), (0, "test")):
         values = np.empty(SPACE.size)
         values[places] = block[about.short_runs + offset]
-        seeds = "mean of 777, 111" if about.title == "CIFAR-10" and split == "val" else "111"
+        seeds = "mean of 777 and 111" if about.own_validation and split == "val" else "111"
         short = {"dataset": about.title, "epochs": 12, "split": split, "seeds": seeds}
         yield _metric(f"{split}_accuracy_12", "%", "max", [file], "Training of 12 epochs.", **short), values
 
@@ -234,7 +235,7 @@ def _exact(about: Dataset) -> Iterator[Column]:
         how = "Exact for the accelerator model of HW-NAS-Bench, solved from its published values."
         unit = {"latency": "ms", "energy": "mJ"}[kind]
         device = {"eyeriss": "Eyeriss (simulated)", "fpga": "FPGA (simulated)"}[device]
-        yield Metric(name, unit, "min", device=device, source=how, **conditions), counts @ coefficients
+        yield Metric(name, unit, "min", device=device, source=how, **conditions), np.round(counts @ coefficients, EXACT)
 
 
 def _proxies(about: Dataset) -> Iterator[Column]:

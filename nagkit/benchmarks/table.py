@@ -77,7 +77,7 @@ class Table:
         """What the table holds, in words."""
         of = "" if len(self._columns.rows) == self.space.size else f" of {self.space.size:,}"
         classes = "" if self.identity == "string" else f" different under {self.identity!r}"
-        curves = f" and {len(self.curves)} curves" if self.curves else ""
+        curves = f" and {len(self.curves)} curve{'s' * (len(self.curves) > 1)}" if self.curves else ""
         return (
             f"Table {self.name!r}: {len(self.metrics)} metrics{curves} of {len(self._columns.rows):,} "
             f"architectures{classes}{of and ', from a space' + of} ({self.space.name}). {self.source} "

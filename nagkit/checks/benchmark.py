@@ -1,6 +1,5 @@
 """What every benchmark keeps."""
 
-
 import numpy as np
 import pytest
 

@@ -1,0 +1,52 @@
+"""The table that comes with nagkit: it opens without a network and holds what it says."""
+
+import time
+
+import numpy as np
+import pytest
+
+from nagkit.benchmarks import benchmark, digits
+from nagkit.checks.benchmark import BenchmarkContract
+from nagkit.spaces.skeleton import MICRO
+
+pytestmark = pytest.mark.skipif(
+    not digits.present("mid8"), reason="the embedded table is not built: nagkit build digits"
+)
+
+
+@pytest.fixture
+def table():
+    return benchmark("digits/mid8")
+
+
+class TestMid8(BenchmarkContract):
+    @pytest.fixture
+    def benchmark(self):
+        return benchmark("digits/mid8")
+
+
+def test_it_holds_at_least_1500_canonical_cells(table):
+    known = table.known("val_accuracy")
+    assert len(known) >= 1_500
+    assert np.array_equal(table.space.canonical(known, table.identity), known)
+
+
+def test_it_opens_in_less_than_50_ms(table):
+    table.look_up(table.space.all(), "val_accuracy")
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        benchmark("digits/mid8")
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.05
+
+
+def test_costs_are_exact(table):
+    known = table.known("params")
+    assert np.allclose(table.look_up(known, "params") * 1e6, table.space.params(known, 10, MICRO), atol=0.5)
+
+
+def test_accuracies_are_percentages_and_the_best_cell_learned(table):
+    values = table.look_up(table.known("val_accuracy"), "val_accuracy")
+    assert values.min() >= 0
+    assert 90 < values.max() <= 100

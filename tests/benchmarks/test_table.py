@@ -1,0 +1,165 @@
+"""A table as a benchmark: what it holds of some cells is known of every cell of their class, and of no other."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import nagkit
+from nagkit.benchmarks import Benchmark, Table, available, benchmark
+from nagkit.benchmarks.columns import Columns
+from nagkit.checks.benchmark import BenchmarkContract
+from nagkit.errors import ArgumentError
+from nagkit.metrics import Metric
+from nagkit.spaces.nas_bench_201 import NasBench201
+
+SPACE = NasBench201()
+ACCURACY = Metric("accuracy", "%", "max", split="val", epochs=3, source="here", licence="MIT")
+COST = Metric("cost", "M", "min", source="exact", licence="MIT")
+LOSS = Metric("loss", "nats", "min", split="train", epochs=3, source="here", licence="MIT")
+
+
+def columns_of(rows, identity="benchmark", missing=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    accuracy = rng.random(len(rows))
+    accuracy[rng.random(len(rows)) < missing] = np.nan
+    return Columns(
+        name="toy/table",
+        space="nas-bench-201",
+        identity=identity,
+        source="Made for this test.",
+        licence="MIT",
+        rows=np.asarray(rows),
+        metrics={"accuracy": ACCURACY, "cost": COST, "loss": LOSS},
+        values={
+            "accuracy": accuracy,
+            "cost": rng.integers(1, 9, len(rows)).astype(np.int32),
+            "loss": rng.random((len(rows), 3)).astype(np.float32),
+        },
+        details={"recipe": "toy"},
+    )
+
+
+def some_rows(n=300, seed=0):
+    return np.unique(SPACE.index(SPACE.canonical(SPACE.sample(n, np.random.default_rng(seed)), "benchmark")))
+
+
+class TestTable(BenchmarkContract):
+    @pytest.fixture(params=["string", "benchmark", "function"])
+    def benchmark(self, request):
+        rows = SPACE.index(SPACE.canonical(SPACE.at(some_rows()), request.param))
+        return Table(columns_of(np.unique(rows), request.param, missing=0.3))
+
+
+@pytest.fixture
+def table():
+    return Table(columns_of(some_rows(), missing=0.3))
+
+
+def slow_look_up(columns, row):
+    """The values of one row, found by comparing its class with the class of every stored row."""
+    own = SPACE.canonical(row[None], columns.identity)[0].tolist()
+    for place, stored in enumerate(SPACE.canonical(SPACE.at(columns.rows), columns.identity).tolist()):
+        if stored == own:
+            return [columns.values["accuracy"][place], float(columns.values["cost"][place])]
+    return [np.nan, np.nan]
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["string", "graph", "benchmark", "function"]))
+def test_look_up_agrees_with_a_search_in_loops(seed, identity):
+    rng = np.random.default_rng(seed)
+    canonical = SPACE.index(SPACE.canonical(SPACE.sample(30, rng), identity))
+    columns = columns_of(np.unique(canonical), identity, missing=0.2, seed=seed)
+    tokens = SPACE.sample(10, rng)
+    tokens[:5] = SPACE.at(rng.choice(columns.rows, 5))
+    expected = [slow_look_up(columns, row) for row in tokens]
+    assert np.array_equal(Table(columns).look_up(tokens, ["accuracy", "cost"]), expected, equal_nan=True)
+
+
+def test_every_member_of_a_class_has_its_values(table):
+    cells = SPACE.all()
+    found, classes = table.look_up(cells, "cost"), SPACE.index(SPACE.canonical(cells, "benchmark"))
+    for own in np.unique(classes)[::50]:
+        assert len(np.unique(found[classes == own])) == 1
+    assert np.isnan(found).sum() == (~np.isin(classes, some_rows())).sum()
+
+
+def test_known_are_the_stored_architectures_with_a_value(table):
+    known = table.known("accuracy")
+    assert not np.isnan(table.look_up(known, "accuracy")).any()
+    assert len(known) == (~np.isnan(table.look_up(SPACE.at(some_rows()), "accuracy"))).sum() < len(some_rows())
+    assert np.array_equal(SPACE.canonical(known, "benchmark"), known)
+    assert len(table.known("cost")) == len(some_rows())
+
+
+def test_a_table_that_is_stored_by_any_member_of_a_class_knows_the_others():
+    rows = some_rows()
+    last = {}  # the last member of each class stands for it
+    for place, own in enumerate(SPACE.index(SPACE.canonical(SPACE.all(), "benchmark")).tolist()):
+        last[own] = place
+    moved = np.sort([last[row] for row in rows.tolist()])
+    assert not np.array_equal(moved, rows)
+    assert not np.isnan(Table(columns_of(moved)).look_up(SPACE.at(rows), "cost")).any()
+
+
+def test_curves_are_asked_for_by_curve(table):
+    stored, absent = SPACE.at(some_rows()[:5]), np.array([[3, 3, 3, 3, 3, 2]])
+    assert list(table.curves) == ["loss"]
+    assert table.curve(stored, "loss").shape == (5, 3)
+    assert np.isnan(table.curve(absent, "loss")).all() == np.isnan(table.look_up(absent, "cost"))[0]
+    with pytest.raises(ArgumentError, match=r"table\.curve: loss"):
+        table.look_up(stored, "loss")
+    with pytest.raises(ArgumentError, match="curve must be one of"):
+        table.curve(stored, "accuracy")
+
+
+def test_it_says_in_a_sentence_what_it_holds(table):
+    assert repr(table) == (
+        f"Table 'toy/table': 2 metrics and 1 curve of {len(some_rows())} architectures different under 'benchmark', "
+        "from a space of 15,625 (nas-bench-201). Made for this test. Licence: MIT."
+    )
+    assert table.details["recipe"] == "toy"
+
+
+def test_nobody_can_change_what_a_table_offers(table):
+    for mapping in (table.metrics, table.curves, table.details):
+        with pytest.raises(TypeError):
+            mapping["accuracy"] = None
+
+
+def test_it_keeps_the_protocol(table):
+    assert isinstance(table, Benchmark)
+
+
+def test_an_unknown_benchmark_is_answered_with_the_nearest(as_a_user):
+    with pytest.raises(ArgumentError, match="Did you mean 'nas-bench-201/cifar100'"):
+        nagkit.benchmark("nasbench201/cifar100")
+    for wrong in (None, 3, "", ["digits/mid8"]):
+        with pytest.raises(ArgumentError, match="benchmark must be one of"):
+            benchmark(wrong)
+
+
+def test_what_is_available_can_be_asked_without_a_network(monkeypatch, tmp_path):
+    monkeypatch.setenv("NAGKIT_CACHE", str(tmp_path))
+    monkeypatch.delenv("NAGKIT_UPSTREAM", raising=False)
+    here = available()
+    assert list(here) == [
+        "digits/mid8",
+        "nas-bench-201/cifar10",
+        "nas-bench-201/cifar100",
+        "nas-bench-201/imagenet16-120",
+    ]
+    assert not any(whole for name, whole in here.items() if name.startswith("nas-bench-201/"))
+
+
+def test_public_tables_are_available_where_their_files_are(upstream):
+    assert all(whole for name, whole in available().items() if name.startswith("nas-bench-201/"))
+
+
+def test_functions_keep_their_names_beside_modules_of_the_same_name():
+    import nagkit.benchmarks.benchmark
+    import nagkit.space
+
+    assert callable(nagkit.benchmark)
+    assert callable(nagkit.space)
+    assert callable(nagkit.benchmarks.benchmark)
