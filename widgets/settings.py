@@ -10,7 +10,7 @@ import numpy as np
 
 import nagkit
 from nagkit import arguments
-from nagkit.benchmarks.benchmark import Benchmark
+from nagkit.benchmarks import Table
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
@@ -90,7 +90,7 @@ def available() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=8)
-def benchmark(name: str) -> Benchmark:
+def benchmark(name: str) -> Table:
     """The table of this name, opened once."""
     return nagkit.benchmark(name)
 
@@ -110,11 +110,10 @@ def learned(table: str, metric: str) -> bool:
 @lru_cache(maxsize=32)
 def fitted(table: str, metric: str, labels: int, seed: int) -> Predictor:
     """A predictor that has learned from ``labels`` known architectures, drawn without replacement by ``seed``."""
-    opened, values = benchmark(table), known(table, metric)
-    places = np.flatnonzero(np.isfinite(values))
-    chosen = stream(seed, LABELS).permutation(places)[:labels]
+    opened = benchmark(table)
+    chosen = stream(seed, LABELS).permutation(opened.known(metric))[:labels]
     predictor = nagkit.predictor("gaussian-process", opened.space, opened.metrics[metric])
-    return predictor.fit(opened.space.at(chosen), values[chosen])
+    return predictor.fit(chosen, opened.look_up(chosen, metric))
 
 
 @lru_cache(maxsize=64)
