@@ -119,13 +119,16 @@ class Front:
         """The non-dominated rows among these, each architecture once; rows with an unknown value are left out."""
         import moocore
 
-        tokens, values = space.check(tokens), np.asarray(values, dtype=np.float64)
-        if values.shape != (len(tokens), len(metrics)):
-            raise ArgumentError(f"values must have shape ({len(tokens)}, {len(metrics)}); got {values.shape}.")
-        tokens, first = np.unique(tokens, axis=0, return_index=True)
-        values = values[first]
+        if not metrics or not all(isinstance(metric, Metric) for metric in metrics):
+            raise ArgumentError(f"metrics must be a list of nagkit Metric, at least one; got {metrics!r:.80}.")
+        tokens, values = space.check(tokens), np.asarray(values)
+        if values.shape != (len(tokens), len(metrics)) or values.dtype.kind not in "fiu":
+            raise ArgumentError(
+                f"values must be numbers of shape ({len(tokens)}, {len(metrics)}); got {values.dtype} {values.shape}."
+            )
         known = np.isfinite(values).all(1)
-        tokens, values = tokens[known], values[known]
+        tokens, first = np.unique(tokens[known], axis=0, return_index=True)
+        values = values[known][first].astype(np.float64)
         signs = np.array([metric.sign for metric in metrics])
         if len(values):
             best = moocore.is_nondominated(-values * signs, keep_weakly=True)
