@@ -7,6 +7,7 @@ the tilt is log E[exp(s z(x)) | c], the expectation over its completions, so tha
 tilted samples q itself. Spaces here are small enough to list, and the expectation is exact.
 """
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -22,6 +23,7 @@ from nagkit.space import UNDECIDED, SearchSpace
 
 DIRECTIONS = 32  # preferences between several objectives, spread evenly; each sample follows one
 STRONGEST = 1000.0
+MOST_PARTIAL = 10_000_000  # partial architectures that are tabled, 8 bytes each and direction
 
 
 class Tilt:
@@ -31,6 +33,12 @@ class Tilt:
     """
 
     def __init__(self, space: SearchSpace, guidance: Guidance) -> None:
+        self._shape = tuple(int(k) + 1 for k in space.radices)  # the last place of each axis stands for "undecided"
+        if math.prod(self._shape) > MOST_PARTIAL:
+            raise ArgumentError(
+                f"space must have at most {MOST_PARTIAL:,} partial architectures to be guided exactly; "
+                f"{space.name} has {math.prod(self._shape):.2g}. Sample it unguided."
+            )
         allowed = feasible(space, guidance.constraints)
         scores = directed_scores(space, guidance.objectives)  # (d, N)
         self.strength = guidance.strength
@@ -38,7 +46,6 @@ class Tilt:
             self.strength = strength_for(guidance.effective, scores[:, allowed])
         energy = np.where(allowed, self.strength * scores, -np.inf)
         self.directions = len(scores)
-        self._shape = tuple(int(k) + 1 for k in space.radices)  # the last place of each axis stands for "undecided"
         self._table = _with_undecided(energy.reshape(-1, *space.radices)).reshape(self.directions, -1)
         self._symbols = np.arange(space.radices.max())
 

@@ -158,3 +158,12 @@ def test_more_than_the_feasible_cannot_be_effective():
     count = int((SPACE.params(ALL) <= 400_000).sum())
     with pytest.raises(ArgumentError, match=f"at most the number of feasible architectures, {count}"):
         Tilt(SPACE, nagkit.Guidance(objectives=[QUALITY], constraints=[SMALL], effective=count + 1))
+
+
+def test_a_space_too_large_to_table_is_refused_in_a_sentence():
+    class Large(type(SPACE)):
+        name = "large"
+        slots = SPACE.slots * 2
+
+    with pytest.raises(ArgumentError, match=r"large has 2.2e\+09"):
+        Tilt(Large(), nagkit.Guidance(1, [QUALITY]))
