@@ -170,6 +170,7 @@ BOMBS = {
     "more bytes than any table": lambda: pickle.dumps(bytes(MAX_BYTES + 1), 4),
     "more objects than any table": lambda: b"\x80\x04]" + b"]a" * MAX_OPCODES + b".",
     "memo of 2^31 places": lambda: b"\x80\x04Nr\xff\xff\xff\x7f.",
+    "memo of 2^26 places": lambda: b"\x80\x04Nr\x00\x00\x00\x04.",
     "bytes of 2^62": lambda: b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b"x.",
     "text of 2^31": lambda: b"\x80\x04X" + struct.pack("<I", 2**31) + b"x.",
     "frame of 2^60": lambda: b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",
