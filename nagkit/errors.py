@@ -23,3 +23,7 @@ class UnsatisfiableError(NagkitError):
 
 class NotFittedError(NagkitError):
     """Fit or train first."""
+
+
+class PackageMissingError(NagkitError, ImportError):
+    """Install the optional package that this needs."""

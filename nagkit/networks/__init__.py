@@ -1,1 +1,22 @@
-"""From an architecture to a PyTorch module: building, training, timing, exporting."""
+"""Architectures as PyTorch networks: build, train, time, export; and the builder of the embedded table."""
+
+from nagkit.networks.digits import ImageRecipe, Task, render
+from nagkit.networks.export import to_onnx, to_python
+from nagkit.networks.latency import Latency, measure
+from nagkit.networks.network import Network, build
+from nagkit.networks.training import Epoch, TrainingRecipe, train
+
+__all__ = [
+    "Epoch",
+    "ImageRecipe",
+    "Latency",
+    "Network",
+    "Task",
+    "TrainingRecipe",
+    "build",
+    "measure",
+    "render",
+    "to_onnx",
+    "to_python",
+    "train",
+]

@@ -1,0 +1,62 @@
+"""Latency is measured in milliseconds, on one thread, and leaves the network as it was."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from nagkit.errors import ArgumentError
+from nagkit.networks.latency import measure, processor
+
+
+class Sleeper(nn.Module):
+    """Takes as long as it is told, and remembers how it was called."""
+
+    def __init__(self, seconds: list[float]) -> None:
+        super().__init__()
+        self.seconds, self.calls = iter(seconds), []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls.append(
+            (tuple(images.shape), self.training, torch.get_num_threads(), torch.is_inference_mode_enabled())
+        )
+        time.sleep(next(self.seconds))
+        return images
+
+
+def test_the_median_is_in_milliseconds_and_leaves_out_the_warm_up():
+    latency = measure(Sleeper([0.2, 0.2] + [0.02] * 9), (1, 4, 4), runs=9, warm_up=2)
+    assert 20 <= latency.median < 100
+    assert latency.runs == 9
+
+
+def test_the_spread_is_the_distance_between_the_quartiles():
+    latency = measure(Sleeper([0.01] * 5 + [0.06] * 5), (1, 4, 4), runs=10, warm_up=0)
+    assert 40 <= latency.spread < 200
+
+
+def test_the_network_evaluates_on_one_thread_and_gets_its_mode_back():
+    sleeper = Sleeper([0.0] * 4).train()
+    measure(sleeper, (3, 4, 5), batch=2, runs=2, warm_up=2)
+    assert sleeper.calls == [((2, 3, 4, 5), False, 1, True)] * 4
+    assert sleeper.training
+
+
+def test_the_processor_has_a_name():
+    assert processor().strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"network": "network"}, "build makes one"),
+        ({"image_shape": (8, 8)}, "channels, height, width"),
+        ({"image_shape": (1, 0, 8)}, "image_shape"),
+        ({"batch": 0}, "batch"),
+        ({"runs": 0}, "runs"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(arguments, words, as_a_user):
+    with pytest.raises(ArgumentError, match=words):
+        measure(**{"network": Sleeper([]), "image_shape": (1, 8, 8), **arguments})

@@ -1,0 +1,197 @@
+"""Networks cost exactly what the space says, and lose nothing with their dead edges."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nagkit.errors import ArgumentError
+from nagkit.networks.fused import fuse
+from nagkit.networks.network import Network, build
+from nagkit.space import Architecture
+from nagkit.spaces.nas_bench_201 import CONV1, CONV3, NONE, POOL, SKIP, NasBench201
+from nagkit.spaces.skeleton import MICRO, PUBLISHED, Skeleton
+
+SPACE = NasBench201()
+SMALL = Skeleton(channels=(4, 6, 8), cells=1)
+MIXES = [(n1, n3) for n1 in range(7) for n3 in range(7 - n1)]
+
+
+def cell(*row: int) -> Architecture:
+    return SPACE.decode(row)
+
+
+def mixed(n1: int, n3: int) -> Architecture:
+    return cell(*[CONV1] * n1, *[CONV3] * n3, *[SKIP] * (6 - n1 - n3))
+
+
+def params(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def multiply_accumulates(network: nn.Module, images: torch.Tensor) -> int:
+    """Counted where they happen: in every convolution and in the classifier, for one image."""
+    counted = []
+
+    def count(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        bias = 1 if module.bias is not None else 0
+        counted.append(output[0].numel() * (module.weight[0].numel() + bias))
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    with torch.inference_mode():
+        network(images)
+    return sum(counted)
+
+
+def stirred(network: Network, seed: int = 0) -> Network:
+    """Statistics and shifts as a training could leave them."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2, generator=generator)
+            nn.init.uniform_(module.bias, -1, 1, generator=generator)
+            nn.init.uniform_(module.running_mean, -1, 1, generator=generator)
+            nn.init.uniform_(module.running_var, 0.5, 2, generator=generator)
+    return network
+
+
+def images(n: int = 3, channels: int = 1, side: int = 8) -> torch.Tensor:
+    return torch.randn(n, channels, side, side, generator=torch.Generator().manual_seed(7))
+
+
+@pytest.mark.parametrize("skeleton", [PUBLISHED, MICRO], ids=["published", "micro"])
+@pytest.mark.parametrize("classes", [10, 120])
+def test_parameters_are_those_of_the_space_for_every_mix_of_operations(skeleton, classes):
+    for n1, n3 in MIXES:
+        architecture = mixed(n1, n3)
+        with torch.device("meta"):
+            built = params(build(architecture, classes, skeleton, prune=False))
+        assert built == SPACE.params(np.array([architecture.tokens]), classes, skeleton)[0]
+
+
+@pytest.mark.parametrize(
+    "row", [(NONE,) * 6, (CONV3, NONE, NONE, POOL, NONE, CONV1), (NONE, NONE, CONV3, SKIP, CONV1, POOL)]
+)
+def test_parameters_of_dead_operations_count_unless_pruned(row):
+    kept = SPACE.params(np.array([row]))[0]
+    alive = np.where(SPACE.alive(np.array([row])), row, NONE)
+    assert params(build(cell(*row), prune=False)) == kept
+    assert params(build(cell(*row))) == SPACE.params(alive)[0]
+
+
+@pytest.mark.parametrize(("skeleton", "side"), [(SMALL, 8), (SMALL, 9), (MICRO, 8), (MICRO, 11)])
+def test_multiply_accumulates_are_those_of_the_space(skeleton, side):
+    for row in SPACE.sample(12, np.random.default_rng(3)):
+        network = build(SPACE.decode(row), 7, skeleton, prune=False)
+        counted = multiply_accumulates(network, images(1, skeleton.image_channels, side))
+        assert counted == SPACE.flops(row[None], 7, side, skeleton)[0]
+
+
+def test_dead_edges_do_not_change_the_output():
+    rows = SPACE.sample(300, np.random.default_rng(0))
+    dead = ((rows != NONE) & ~SPACE.alive(rows)).any(1)
+    for row in rows[dead][:25]:
+        whole, pruned = (build(SPACE.decode(row), skeleton=MICRO, prune=prune) for prune in (False, True))
+        assert params(pruned) <= params(whole)
+        pruned.load_state_dict({name: whole.state_dict()[name] for name in pruned.state_dict()})
+        for mode in (True, False):
+            assert torch.equal(whole.train(mode)(images()), pruned.train(mode)(images()))
+
+
+def test_a_cell_agrees_with_its_definition():
+    """x3 = conv3x3(x0) + x1 + pool(x2) with x1 = conv1x1(x0), x2 = x0 + conv3x3(x1), in plain functions."""
+    network = stirred(build(cell(CONV1, SKIP, CONV3, CONV3, SKIP, POOL), skeleton=MICRO)).eval()
+    first = network.body[0]
+
+    def convolved(edge: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.conv2d(x.clamp(min=0), edge[1].weight, padding=edge[1].kernel_size[0] // 2)
+        norm = edge[2]
+        mean, scale = norm.running_mean[:, None, None], (norm.running_var[:, None, None] + norm.eps).sqrt()
+        return (y - mean) / scale * norm.weight[:, None, None] + norm.bias[:, None, None]
+
+    x0 = images(2, 8)
+    x1 = convolved(first.edge_0_1, x0)
+    x2 = x0 + convolved(first.edge_1_2, x1)
+    ones = torch.ones(1, 8, 8, 8)
+    inside = nn.functional.conv2d(ones, torch.ones(8, 1, 3, 3), padding=1, groups=8)
+    pooled = nn.functional.conv2d(x2, torch.ones(8, 1, 3, 3), padding=1, groups=8) / inside
+    expected = convolved(first.edge_0_3, x0) + x1 + pooled
+    torch.testing.assert_close(first(x0), expected)
+
+
+def test_a_cell_without_a_path_gives_zero_and_the_network_still_trains():
+    network = build(cell(CONV3, NONE, NONE, NONE, NONE, CONV1), skeleton=MICRO)
+    assert not network.body[0](images(2, 8)).any()
+    loss = nn.functional.cross_entropy(network(images()), torch.tensor([0, 1, 2]))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert network.classifier.bias.grad.any()
+
+
+def test_initial_weights_depend_on_the_seed_alone():
+    architecture = cell(CONV1, CONV3, SKIP, POOL, CONV3, SKIP)
+    before = torch.random.get_rng_state()
+    first = build(architecture, skeleton=MICRO, seed=1).state_dict()
+    torch.manual_seed(99)
+    again = build(architecture, skeleton=MICRO, seed=1).state_dict()
+    other = build(architecture, skeleton=MICRO, seed=2).state_dict()
+    torch.random.set_rng_state(before)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+
+def test_global_randomness_is_untouched():
+    before = torch.random.get_rng_state()
+    build(cell(CONV1, CONV3, SKIP, POOL, CONV3, SKIP), skeleton=MICRO)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_initial_weights_follow_the_law_of_pytorch():
+    weight = build(mixed(0, 6)).body[-1].edge_2_3[1].weight
+    bound = 1 / np.sqrt(9 * 64)
+    assert weight.abs().max() <= bound
+    assert weight.std().item() == pytest.approx(bound / np.sqrt(3), rel=0.02)
+
+
+def test_a_fused_network_computes_and_learns_the_same():
+    for row in [*SPACE.sample(15, np.random.default_rng(1)), np.full(6, CONV3), np.full(6, NONE), np.full(6, POOL)]:
+        plain = stirred(build(SPACE.decode(row), skeleton=MICRO))
+        fused = fuse(plain)
+        torch.testing.assert_close(fused.eval()(images()), plain.eval()(images()), rtol=1e-4, atol=1e-5)
+        losses = [
+            nn.functional.cross_entropy(network.train()(images(16)), torch.arange(16) % 10)
+            for network in (plain, fused)
+        ]
+        torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
+        for loss in losses:
+            loss.backward()
+        assert params(fused) == params(plain)
+        squares = [
+            sum((p.grad**2).sum() for p in network.parameters() if p.grad is not None) for network in (plain, fused)
+        ]
+        torch.testing.assert_close(squares[1], squares[0], rtol=1e-3, atol=1e-6)
+
+
+def test_fusing_leaves_the_network_as_it_was():
+    plain = build(mixed(3, 3), skeleton=MICRO)
+    before = {name: value.clone() for name, value in plain.state_dict().items()}
+    fused = fuse(plain)
+    fused.classifier.weight.data.zero_()
+    assert all(torch.equal(value, before[name]) for name, value in plain.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"architecture": "|skip_connect~0|"}, "space.decode"),
+        ({"architecture": Architecture("another", ("a",), frozenset(), (0,), "a")}, "'nas-bench-201'.*'another'"),
+        ({"classes": 0}, "classes must be a whole number from 1"),
+        ({"seed": -1}, "seed must be"),
+        ({"skeleton": "micro"}, "skeleton must be a Skeleton"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_by_name(arguments, words, as_a_user):
+    with pytest.raises(ArgumentError, match=words):
+        build(**{"architecture": cell(0, 0, 0, 1, 0, 0), **arguments})
