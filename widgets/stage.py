@@ -47,6 +47,7 @@ class Stage:
             if "hovertext" in trace:
                 change["hovertext"] = [trace["hovertext"]]
             self.figure.plotly_restyle(change, place)
+        self._resend()
 
     def show_frame(self, snapshot: Snapshot, caption: str) -> str:
         """Draw the first sample of the present round as far as it is decided; the sentence says the same."""
@@ -61,6 +62,7 @@ class Stage:
         self._dag(picture, caption)
         x, y = ([ring[1]], [ring[0]]) if ring is not None and np.isfinite(ring).all() else ([], [])
         self.figure.plotly_restyle({"x": [x], "y": [y]}, CHOSEN)
+        self._resend()
         return picture.sentence
 
     def clear_ring(self) -> None:
@@ -76,6 +78,11 @@ class Stage:
             room = (high - low or 1.0) * 0.04
             change |= {f"{axis}.range": [low - room, high + room], f"{axis}.title": picture.layout[axis]["title"]}
         self.figure.plotly_relayout(change)
+        self._resend()
+
+    def _resend(self) -> None:
+        """Send the whole figure: a page still loading Plotly's script misses changes, and draws this state later."""
+        self.figure.send_state(["_widget_data", "_widget_layout"])
 
     def _dag(self, picture: Picture, caption: str) -> None:
         """One message: boxes, edges and caption are layout, the writing on the boxes is a trace."""
