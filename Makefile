@@ -53,7 +53,7 @@ report: $(STAMP)  ## write the report on guided generation; ARGS='-p strength 8'
 	.venv/bin/nagkit report generation $(ARGS)
 
 benchmark: $(STAMP)  ## measure nagkit's own figures, into runs/benchmark
-	.venv/bin/nagkit report benchmark $(ARGS)
+	OMP_NUM_THREADS=1 .venv/bin/nagkit report benchmark $(ARGS)
 
 clean:  ## remove the environment and all caches; runs/ stays
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
