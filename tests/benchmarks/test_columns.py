@@ -1,8 +1,9 @@
 """The table file: what is written is what is read, byte for byte, and no damage goes unnoticed."""
 
 import json
-import multiprocessing
 import struct
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -218,25 +219,32 @@ def test_a_table_that_does_not_fit_together_is_refused(as_a_user, changes):
         small(**changes)
 
 
-def write_often(path, name, ready):
-    ready.wait()
-    for _ in range(20):
-        small(name=name).write(path)
+WRITER = """
+import sys
+import numpy as np
+from nagkit.benchmarks.columns import Columns
+from nagkit.metrics import Metric
+path, name = sys.argv[1:]
+table = Columns(name, "nas-bench-201", "string", "Made for this test.", "MIT", np.arange(3),
+                {"cost": Metric("cost", "M", "min")}, {"cost": np.arange(3.0)})
+table.write(path)
+print("ready", flush=True)
+for _ in range(30):
+    table.write(path)
+"""
 
 
 def test_two_processes_may_write_the_same_file(path):
-    ready = multiprocessing.get_context("spawn").Barrier(3)
     names = ("toy/a", "toy/b")
-    writers = [multiprocessing.get_context("spawn").Process(target=write_often, args=(path, n, ready)) for n in names]
+    arguments = [[sys.executable, "-c", WRITER, str(path), name] for name in names]
+    writers = [subprocess.Popen(each, stdout=subprocess.PIPE) for each in arguments]
     for writer in writers:
-        writer.start()
-    ready.wait()
+        assert writer.stdout.readline() == b"ready\n"
     seen = set()
-    while any(writer.is_alive() for writer in writers):
-        if path.exists():
-            seen.add(Columns.open(path).name)  # never a mixture, never half a file
+    while any(writer.poll() is None for writer in writers):
+        seen.add(Columns.open(path).name)  # never a mixture, never half a file
     for writer in writers:
-        writer.join()
-        assert writer.exitcode == 0
+        writer.communicate()
+        assert writer.returncode == 0
     assert seen <= set(names)
     assert Columns.open(path).name in names

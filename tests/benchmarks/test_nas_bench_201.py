@@ -337,6 +337,7 @@ def test_a_damaged_table_file_is_noticed_at_the_next_opening(fresh_cache):
         benchmark("nas-bench-201/cifar10")
 
 
+@pytest.mark.slow
 def test_the_conversion_gives_the_same_bytes_each_time(fresh_cache):
     path = nas_bench_201.converted("cifar100")
     contents = []

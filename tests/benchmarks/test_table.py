@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nagkit
@@ -65,6 +65,7 @@ def slow_look_up(columns, row):
     return [np.nan, np.nan]
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(["string", "graph", "benchmark", "function"]))
 def test_look_up_agrees_with_a_search_in_loops(seed, identity):
     rng = np.random.default_rng(seed)
