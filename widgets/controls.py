@@ -108,11 +108,11 @@ class Controls:
             limits = dict(settings.limits)
             for name, slider in self.sizes.items():
                 _limit(slider, settings, name if name in metrics else None, limits)
-            devices = {
-                f"{metric.device}, batch {metric.batch}" if metric.batch else str(metric.device): name
-                for name, metric in metrics.items()
-                if metric.device and metric.unit == "ms"
-            }
+            devices: dict[str, str] = {}
+            for name, metric in metrics.items():
+                if metric.device and metric.unit == "ms":
+                    batch = f", batch {metric.batch}" if metric.batch else ""
+                    devices.setdefault(f"{metric.device}{batch}", name)  # the first: others say how sure it is
             self.device.options = devices.items()
             limited = [name for name in devices.values() if name in limits]
             self.device.value = next(iter([*limited, *devices.values()]), None)

@@ -80,6 +80,13 @@ class Stage:
         self.figure.plotly_relayout(change)
         self._resend()
 
+    def beyond(self, values: np.ndarray) -> int:
+        """How many architectures lie outside the axes as they were set."""
+        inside = np.ones(len(values), dtype=bool)
+        for place, axis in enumerate((self.figure.layout.yaxis, self.figure.layout.xaxis)):
+            inside &= ~((values[:, place] < axis.range[0]) | (values[:, place] > axis.range[1]))
+        return int((~inside).sum())
+
     def _resend(self) -> None:
         """Send the whole figure: a page still loading Plotly's script misses changes, and draws this state later."""
         self.figure.send_state(["_widget_data", "_widget_layout"])

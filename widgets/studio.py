@@ -192,24 +192,31 @@ class Studio(ipw.VBox):
         self._kept = snapshot
         self.best.value = tables.best(snapshot)
         self._offer([])
+        self._say(f"Generating: {len(snapshot.tokens)} of {snapshot.settings.samples}. {self._result(snapshot)}")
 
     def _ended(self) -> None:
         """Nothing runs any more: say how it went, and show the best or what was there before."""
         self.generate.disabled, self.stop.disabled = False, True
         kept, fault = self._kept, self.worker.fault
+        if kept is not None and self._shown is not kept:
+            self._show_all(kept)
+        if fault is not None:
+            self._refuse(fault)
+        elif kept is None:
+            self._say("Stopped before the first round was finished.")
+        else:
+            how = "Stopped after" if self.worker.stopped else "Generated"
+            self._say(f"{how} {len(kept.tokens)} architectures. {self._result(kept)}")
         if kept is not None:
-            if self._shown is not kept:
-                self._show_all(kept)
             rows = kept.ranked()[:OFFERED].tolist()
             self._offer([(f"{i}. {kept.space.decode(kept.tokens[row]).text}", row) for i, row in enumerate(rows, 1)])
             self._show(kept, rows[0] if self._row is None else self._row)
-        if fault is not None:
-            self._refuse(fault)
-        elif kept is not None:
-            count = f"{len(kept.tokens)} architectures, {kept.distinct} distinct."
-            self._say(f"{'Stopped after' if self.worker.stopped else 'Generated'} {count} {kept.front.sentence()}")
-        else:
-            self._say("Stopped before the first round was finished.")
+
+    def _result(self, snapshot: Snapshot) -> str:
+        """What the right picture shows, in words, and what lies beyond its axes."""
+        beyond = self.stage.beyond(snapshot.values)
+        rest = f" {beyond} lie outside the axes; a double click on the picture shows them." if beyond else ""
+        return f"{snapshot.distinct} distinct. {snapshot.front.sentence()}{rest}"
 
     def _show(self, kept: Snapshot, row: int) -> None:
         """One architecture: its DAG, a ring around its dot, its notation and its code."""
@@ -217,7 +224,7 @@ class Studio(ipw.VBox):
         names = zip(kept.front.metrics, kept.values[row], strict=True)
         caption = ", ".join(f"{metric.name.replace('_', ' ')} {value:.4g} {metric.unit}" for metric, value in names)
         self.sentence.value = tables.sentence(self.stage.show_architecture(architecture, caption, kept.values[row]))
-        self.code.value = tables.code(architecture)
+        self.code.value = tables.code(kept.settings.table, architecture)
         with self._hushed():
             self.picked.value = row if row in [value for _, value in self.picked.options] else None
 

@@ -11,6 +11,7 @@ from nagkit_widgets.settings import benchmark, fitted, learned
 
 from nagkit.figures import safe
 from nagkit.space import Architecture
+from nagkit.spaces.skeleton import MICRO
 
 STYLE = """<style>
 .nagkit, .nagkit * { color: var(--jp-ui-font-color1, inherit); font-size: 13px; line-height: 1.45; }
@@ -80,13 +81,16 @@ def sentence(text: str) -> str:
     return f"<div class='nagkit'>{html.escape(text)}</div>"
 
 
-def code(architecture: Architecture) -> str:
-    """The notation of an architecture and the Python module that builds it."""
-    from nagkit.networks.export import to_python
+def code(table: str, architecture: Architecture) -> str:
+    """The notation of an architecture, and the Python module of the network that the table is about."""
+    from nagkit.benchmarks.nas_bench_201 import DATASETS
+    from nagkit.networks import to_python
 
-    source = html.escape(to_python(architecture))
+    dataset = DATASETS.get(table.removeprefix("nas-bench-201/"))
+    source = to_python(architecture, dataset.classes) if dataset else to_python(architecture, skeleton=MICRO)
     notation = f"<b>Chosen</b> {_code(architecture.text)}"
-    return f"<div class='nagkit'>{notation}<pre tabindex='0' aria-label='Python code'>{source}</pre></div>"
+    scrolled = "tabindex='0' aria-label='Python code of the chosen network'"
+    return f"<div class='nagkit'>{notation}<pre {scrolled}>{html.escape(source)}</pre></div>"
 
 
 def _code(text: str) -> str:

@@ -1,13 +1,11 @@
 """The studio as a person meets it: JupyterLab in Chromium, a mouse and a keyboard."""
 
-import os
 import time
 
 import pytest
 
 NOTEBOOK = "notebooks/studio.ipynb"
 PICTURE = ".js-plotly-plot"
-SCREENSHOT = "NAGKIT_SCREENSHOT"  # a path: the studio's picture for the README is left there
 DOTS = f"() => document.querySelector('{PICTURE}').data[2].y.map(Number)"
 LONELIEST_DOT = f"""() => {{
     const plot = document.querySelector('{PICTURE}'), box = plot.getBoundingClientRect();
@@ -90,13 +88,3 @@ def test_the_dag_denoises_frame_by_frame_and_stop_is_heard(studio, outside):
     assert waited < 3  # alone on a machine about 0.2 s; this one may be busy
     assert 0 < len(page.evaluate(DOTS)) < 200
     assert outside == []
-
-
-@pytest.mark.skipif(SCREENSHOT not in os.environ, reason=f"set {SCREENSHOT} to a path to remake the README's picture")
-def test_the_picture_for_the_readme(studio):
-    page = studio.page
-    page.set_viewport_size({"width": 1300, "height": 1150})
-    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area').then(() => null)")
-    button(page, "Generate").click()
-    page.wait_for_function(f"() => document.querySelector('{PICTURE}').layout.annotations[0].text.includes('Round 4')")
-    page.locator(".jp-OutputArea-output", has=page.locator(PICTURE)).first.screenshot(path=os.environ[SCREENSHOT])

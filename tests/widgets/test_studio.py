@@ -1,4 +1,5 @@
 import asyncio
+import html
 import time
 
 import ipywidgets as ipw
@@ -99,6 +100,16 @@ def test_the_axes_stay_while_the_guidance_changes(studio):
     axes = studio.stage.figure.layout.xaxis.range, studio.stage.figure.layout.yaxis.range
     studio.controls.strength.value = 12
     assert (studio.stage.figure.layout.xaxis.range, studio.stage.figure.layout.yaxis.range) == axes
+
+
+def test_the_status_says_what_the_picture_shows_and_what_lies_outside(studio):
+    studio.controls.strength.value = 0
+    studio.generate.click()
+    trace, layout = studio.stage.figure.data[GENERATED], studio.stage.figure.layout
+    below = sum(y < layout.yaxis.range[0] or y > layout.yaxis.range[1] for y in trace.y)
+    assert studio.front.sentence() in html.unescape(studio.status.value)
+    assert below > 0
+    assert f"{below} lie outside the axes" in studio.status.value
 
 
 def test_another_objective_changes_the_axes(studio):
