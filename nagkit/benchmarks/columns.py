@@ -76,10 +76,8 @@ class Columns:
                 f"got {sorted(self.metrics)} and {sorted(self.values)}."
             )
         for name, values in self.values.items():
-            if self.metrics[name].name != name:
-                raise ArgumentError(
-                    f"metrics[{name!r}] must be the metric of that name; got {self.metrics[name].name}."
-                )
+            if not isinstance(self.metrics[name], Metric) or self.metrics[name].name != name:
+                raise ArgumentError(f"metrics[{name!r}] must be the Metric of that name; got {self.metrics[name]!r}.")
             _check_column(name, values, len(self.rows))
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -102,6 +100,8 @@ class Columns:
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Columns":
         """The table at ``path``: its columns are read-only views of the mapped file, verified against the sha256."""
+        if not isinstance(path, str | os.PathLike):
+            raise ArgumentError(f"path must be the path of a table file; got {path!r}.")
         path = Path(path)
         if not path.is_file():
             raise DataMissingError(f"There is no table at {path}.")

@@ -26,8 +26,12 @@ class Table:
     """
 
     def __init__(self, columns: Columns) -> None:
+        if not isinstance(columns, Columns):
+            raise ArgumentError(f"columns must be Columns, such as Columns.open(path); got {type(columns).__name__}.")
         self.name: str = columns.name
         self.space: SearchSpace = find_space(columns.space)
+        if columns.rows[-1] >= self.space.size:
+            raise ArgumentError(f"rows must be below {self.space.size:,} in {columns.space!r}; got {columns.rows[-1]}.")
         self.identity: str = columns.identity
         self.source: str = columns.source
         self.licence: str = columns.licence

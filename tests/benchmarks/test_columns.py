@@ -186,6 +186,12 @@ def test_a_file_of_another_format_says_to_update(path, monkeypatch):
         Columns.open(path)
 
 
+@pytest.mark.parametrize("path", [None, 3, b"x", ["a"]])
+def test_what_is_no_path_is_refused(as_a_user, path):
+    with pytest.raises(ArgumentError, match="path must be"):
+        Columns.open(path)
+
+
 def test_a_missing_file_is_missing_not_damaged(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(DataMissingError, match="no table"):
@@ -203,6 +209,7 @@ def test_a_missing_file_is_missing_not_damaged(tmp_path):
         {"rows": np.array([0, 1])},
         {"rows": [0, 1, 2]},
         {"metrics": {"accuracy": ACCURACY}},
+        {"metrics": {**small().metrics, "accuracy": "accuracy"}},
         {"metrics": {"loss": LOSS, "accuracy": LOSS, "cost": COST}},
         {"values": {**small().values, "accuracy": [1.0, 2.0, 3.0]}},
         {"values": {**small().values, "accuracy": np.array([1.0, 2.0])}},

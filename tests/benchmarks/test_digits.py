@@ -25,10 +25,16 @@ class TestMid8(BenchmarkContract):
         return benchmark("digits/mid8")
 
 
-def test_it_holds_at_least_1500_canonical_cells(table):
+def test_it_holds_at_least_1500_different_cells(table):
     known = table.known("val_accuracy")
-    assert len(known) >= 1_500
-    assert np.array_equal(table.space.canonical(known, table.identity), known)
+    assert len(np.unique(table.space.canonical(known, "function"), axis=0)) >= 1_500
+
+
+def test_cells_that_compute_the_same_have_the_same_accuracy(table):
+    cells = table.space.all()
+    first = table.space.canonical(cells, "function")
+    for metric in ("val_accuracy", "test_loss"):
+        assert np.array_equal(table.look_up(cells, metric), table.look_up(first, metric), equal_nan=True)
 
 
 def test_it_opens_in_less_than_50_ms(table):
@@ -49,4 +55,4 @@ def test_costs_are_exact(table):
 def test_accuracies_are_percentages_and_the_best_cell_learned(table):
     values = table.look_up(table.known("val_accuracy"), "val_accuracy")
     assert values.min() >= 0
-    assert 90 < values.max() <= 100
+    assert 80 < values.max() <= 100

@@ -1,5 +1,7 @@
 """A table as a benchmark: what it holds of some cells is known of every cell of their class, and of no other."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -126,6 +128,18 @@ def test_nobody_can_change_what_a_table_offers(table):
     for mapping in (table.metrics, table.curves, table.details):
         with pytest.raises(TypeError):
             mapping["accuracy"] = None
+
+
+@pytest.mark.parametrize("changes", [{"rows": np.array([0, 15_625])}, {"space": "nas-bench-202"}])
+def test_a_table_that_does_not_belong_to_its_space_is_refused(changes):
+    with pytest.raises(ArgumentError, match=next(iter(changes))):
+        Table(dataclasses.replace(columns_of([0, 1]), **changes))
+
+
+def test_what_is_no_table_is_refused(as_a_user):
+    for wrong in (None, "digits/mid8", {}):
+        with pytest.raises(ArgumentError, match="columns must be"):
+            Table(wrong)
 
 
 def test_it_keeps_the_protocol(table):
