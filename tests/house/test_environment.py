@@ -1,13 +1,22 @@
 """One environment in three files: pyproject.toml says what is needed, the others pin it and repeat it for conda."""
 
+import ast
 import re
+import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+NEVER_IMPORTED = {
+    "anywidget": "the live figures of plotly are anywidgets",
+    "jupyterlab": "the place where notebooks are open",
+    "pillow": "scikit-learn reads its photographs with it",
+    "torch-geometric": "for graph neural networks, which are to come",
+}
 
 
 @pytest.fixture
@@ -19,7 +28,9 @@ def project(checkout):
 def pins(checkout):
     lines = (checkout / "constraints.txt").read_text().splitlines()
     pinned = [Requirement(line) for line in lines if not line.startswith("#")]
-    return {_plain(pin.name): pin.specifier for pin in pinned}
+    names = {_plain(pin.name): pin.specifier for pin in pinned}
+    assert len(names) == len(pinned)
+    return names
 
 
 def _plain(name):
@@ -34,6 +45,21 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows(project, pins):
         (pin,) = pins[_plain(needed.name)]
         assert pin.operator == "=="
         assert pin.version in needed.specifier, needed
+
+
+def test_what_is_imported_is_required_and_the_other_way_round(project, package):
+    required = {_plain(Requirement(line).name) for line in project["dependencies"]}
+    extras = project["optional-dependencies"].values()
+    optional = {_plain(Requirement(line).name) for lines in extras for line in lines}
+    assert len(required) == len(project["dependencies"])
+    nodes = [node for source in package for node in ast.walk(source.tree)]
+    modules = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules = {module.split(".")[0] for module in modules} - sys.stdlib_module_names
+    modules = {module for module in modules if not module.startswith("nagkit")}
+    imported = {_plain(packages_distributions()[module][0]) for module in modules}
+    assert imported - required - optional == set()
+    assert required - imported == set(NEVER_IMPORTED)
 
 
 def test_a_pin_takes_local_builds_too(pins):
