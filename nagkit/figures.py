@@ -324,11 +324,8 @@ def front_figure(
     x, y = _dominated(front.values[:, :2], (up, right), reach)
     traces = [
         {**on_axes, "name": "dominated", "mode": "lines", "x": x, "y": y, "fill": "toself", "hoverinfo": "skip"}
-        | {
-            "fillcolor": "rgba(213,94,0,0.10)",
-            "line": {"color": "rgba(213,94,0,0.45)", "width": 1},
-            "showlegend": False,
-        },
+        | {"fillcolor": "rgba(213,94,0,0.10)", "line": {"color": "rgba(213,94,0,0.45)", "width": 1}}
+        | {"showlegend": False},
         {**on_axes, "name": "before", "mode": "markers", "x": earlier[:, 1].tolist(), "y": earlier[:, 0].tolist()}
         | {"marker": {"symbol": "x-thin", "size": 5, "line": {"width": 1, "color": GREY}}, "hoverinfo": "skip"}
         | {"opacity": 0.55, "showlegend": bool(len(earlier))},
