@@ -67,8 +67,9 @@ class Build:
     def open(self) -> Ledger:
         """The ledger, begun with the shipped table where there is one and the ledger is new."""
         ledger = Ledger(self.ledger, self.about())
-        if self.shipped is not None and self.shipped.is_file() and not ledger.trained(self.seed):
-            ledger.add(embedded.trainings(Columns.open(self.shipped), self.about(), self.seed))
+        before = self._before()
+        if before is not None and not ledger.trained(self.seed):
+            ledger.add(embedded.trainings(before, self.about(), self.seed))
         return ledger
 
     def run(self, limit: int | None = None) -> Iterator[Progress]:
@@ -107,9 +108,13 @@ class Build:
 
     def columns(self) -> Columns:
         """The table as far as it is built."""
+        machine = processor()
+        before = self._before()
         with closing(self.open()) as ledger:
-            machine = processor()
-            return embedded.columns(self.about(), ledger.trained(self.seed), ledger.timings(machine), machine)
+            return embedded.columns(self.about(), ledger.trained(self.seed), ledger.timings(machine), machine, before)
+
+    def _before(self) -> Columns | None:
+        return Columns.open(self.shipped) if self.shipped is not None and self.shipped.is_file() else None
 
 
 def build(task: str = "mid8", path: str | Path | None = None, seed: int = 0) -> Build:

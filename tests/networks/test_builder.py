@@ -142,6 +142,19 @@ def test_a_new_ledger_goes_on_from_the_shipped_table(undisturbed, tmp_path):
     assert again.details["versions"] == done.details["versions"]
 
 
+def test_latencies_come_from_the_shipped_table_until_this_machine_has_timed_as_many(undisturbed, tmp_path, monkeypatch):
+    shipped = tmp_path / "table.safetensors"
+    done = tiny(undisturbed[0]).columns()
+    done.write(shipped)
+    monkeypatch.setattr(builder, "processor", lambda: "Another processor")
+    heir = tiny(tmp_path / "ledger.sqlite", shipped=shipped)
+    work = heir.run(CELLS)  # every cell is there; only to be timed
+    list(islice(work, CELLS - 1))
+    assert np.array_equal(heir.columns().values["latency_cpu"], done.values["latency_cpu"], equal_nan=True)
+    list(islice(work, 1))
+    assert heir.columns().metrics["latency_cpu"].device == "Another processor, one thread"
+
+
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"training": TrainingRecipe(epochs=1)}])
 def test_a_shipped_table_of_another_build_is_not_mixed_in(undisturbed, tmp_path, changes):
     shipped = tmp_path / "table.safetensors"
