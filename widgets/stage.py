@@ -24,15 +24,14 @@ class Stage:
     """Draws snapshots; ``busy`` while the page has not drawn the last one; ``clicked`` hears which row is wanted."""
 
     def __init__(self, front: Front, spans: Sequence[Span], dag: Picture, clicked: Callable[[int], None]) -> None:
-        empty = front_figure(front, front.values)
+        empty, axes = front_figure(front, front.values), _axes(front, spans)
         ring = {"type": "scatter", "mode": "markers", "x": [], "y": [], "hoverinfo": "skip", "showlegend": False}
         ring["marker"] = {"symbol": "circle-open", "size": 17, "color": VERMILION, "line": {"width": 2.5}}
-        self.figure = go.FigureWidget([*empty.data, ring, *dag.data], _shared(empty.layout, dag.layout))
+        self.figure = go.FigureWidget([*empty.data, ring, *dag.data], _shared(empty.layout, dag.layout, axes))
         self.figure._config = {**self.figure._config, **CONFIG}
         self.figure.data[GENERATED].on_click(self._point)
         self._clicked = clicked
         self._rows: list[int] = []
-        self.set_axes(front, spans)
 
     def busy(self) -> bool:
         """Whether a page shows the figure and has not yet answered the last change."""
@@ -72,12 +71,8 @@ class Stage:
 
     def set_axes(self, front: Front, spans: Sequence[Span]) -> None:
         """Name the axes and fix them over these spans, so that what moves is the architectures."""
-        picture = front_figure(front, front.values)
-        change: dict[str, Any] = {}
-        for axis, (low, high) in zip(("yaxis", "xaxis"), spans, strict=False):
-            room = (high - low or 1.0) * 0.04
-            change |= {f"{axis}.range": [low - room, high + room], f"{axis}.title": picture.layout[axis]["title"]}
-        self.figure.plotly_relayout(change)
+        axes = _axes(front, spans)
+        self.figure.plotly_relayout({f"{axis}.{key}": axes[axis][key] for axis in axes for key in axes[axis]})
         self._resend()
 
     def beyond(self, values: np.ndarray) -> int:
@@ -111,11 +106,20 @@ def _caption(text: str) -> dict[str, Any]:
     return {**place, "text": safe(text), "showarrow": False, "font": {"size": 13}}
 
 
-def _shared(right: dict[str, Any], left: dict[str, Any]) -> dict[str, Any]:
+def _axes(front: Front, spans: Sequence[Span]) -> dict[str, dict[str, Any]]:
+    """Title and fixed range of the two axes on the right, with a little room."""
+    drawn, axes = front_figure(front, front.values).layout, {}
+    for axis, (low, high) in zip(("yaxis", "xaxis"), spans, strict=False):
+        room = (high - low or 1.0) * 0.04
+        axes[axis] = {"title": drawn[axis]["title"], "range": [low - room, high + room], "autorange": False}
+    return axes
+
+
+def _shared(right: dict[str, Any], left: dict[str, Any], axes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """One layout from two, side by side."""
     layout = {key: value for key, value in (left | right).items() if key != "width"}
-    layout["xaxis"] = {**right["xaxis"], "domain": RIGHT, "anchor": "y"}
-    layout["yaxis"] = {**right["yaxis"], "anchor": "x"}
+    layout["xaxis"] = {**right["xaxis"], **axes["xaxis"], "domain": RIGHT, "anchor": "y"}
+    layout["yaxis"] = {**right["yaxis"], **axes["yaxis"], "anchor": "x"}
     layout["xaxis2"] = {**left["xaxis2"], "domain": LEFT, "anchor": "y2"}
     layout["yaxis2"] = {**left["yaxis2"], "anchor": "x2"}
     layout["legend"] = {**right["legend"], "x": RIGHT[0]}
