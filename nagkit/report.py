@@ -250,6 +250,15 @@ class Estimate:
         reach = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n))
         return cls(mean, unit, n, mean - reach, mean + reach)
 
+    @classmethod
+    def share(cls, hits: Any) -> "Estimate":
+        """How many percent of these are true, with the 95 % interval of Wilson (1927), which stays within 0 and 100."""
+        from scipy import stats
+
+        hits = arguments.finite("hits", hits) != 0
+        interval = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+        return cls(100 * float(hits.mean()), "%", len(hits), 100 * float(interval.low), 100 * float(interval.high))
+
     def __str__(self) -> str:
         within = "" if self.low is None else f" ({self.low:.4g} to {self.high:.4g})"
         return f"{self.value:.4g} {self.unit}{within}"

@@ -209,6 +209,17 @@ def test_an_estimate_is_the_mean_with_its_interval():
     assert str(Estimate(5.0, "s", 2, 4.0, 6.0)) == "5 s (4 to 6)"
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=200))
+def test_the_interval_of_a_share_is_that_of_wilson(hits):
+    share, n, z = np.mean(hits), len(hits), 1.959964
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    estimate = Estimate.share(hits)
+    assert (estimate.value, estimate.unit, estimate.n) == (pytest.approx(100 * share), "%", n)
+    assert estimate.low == pytest.approx(100 * (middle - reach), abs=1e-3)
+    assert estimate.high == pytest.approx(100 * (middle + reach), abs=1e-3)
+
+
 @pytest.mark.slow
 def test_the_interval_holds_the_mean_95_times_of_100():
     rng = np.random.default_rng(0)
