@@ -48,7 +48,7 @@ LOOKS = {
     "skip_connect": Look("skip", "#E69F00", "dash"),
     "nor_conv_1x1": Look("conv 1×1", "#56B4E9", "solid"),
     "nor_conv_3x3": Look("conv 3×3", "#0072B2", "solid", 3.0),
-    "avg_pool_3x3": Look("avg pool 3×3", "#009E73", "dashdot"),
+    "avg_pool_3x3": Look("pool 3×3", "#009E73", "dashdot"),
 }
 _OTHERS = ("#F0E442", "#CC79A7", "#D55E00", "#56B4E9", "#E69F00")
 
@@ -328,7 +328,7 @@ def front_figure(
         | {"showlegend": False},
         {**on_axes, "name": "before", "mode": "markers", "x": earlier[:, 1].tolist(), "y": earlier[:, 0].tolist()}
         | {"marker": {"symbol": "x-thin", "size": 5, "line": {"width": 1, "color": GREY}}, "hoverinfo": "skip"}
-        | {"opacity": 0.55, "showlegend": bool(len(earlier))},
+        | {"opacity": 0.75, "showlegend": bool(len(earlier))},
         {**on_axes, "name": "generated", "mode": "markers", **shown, "hovertext": said, "hoverinfo": "text"}
         | {"marker": {"symbol": "circle", "size": 7, "color": "#0072B2", "opacity": 0.8}},
         {**on_axes, "name": "Pareto front", "mode": "markers", "hoverinfo": "skip"}

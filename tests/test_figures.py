@@ -73,7 +73,7 @@ def test_an_undecided_slot_is_a_question_with_the_belief():
     tokens = np.array([3, 1, UNDECIDED, 2, 4, 3])
     picture = frame_figure(CELLS, tokens, belief)
     assert picture.data[0]["text"][3] == "<b>?</b> conv 3×3<br>60%"
-    assert picture.table["state"][3].startswith("undecided: conv 3×3 60%, avg pool 3×3 15%")
+    assert picture.table["state"][3].startswith("undecided: conv 3×3 60%, pool 3×3 15%")
     assert picture.table["operation"][3] == "?"
     assert "1 undecided" in picture.sentence
     strips = [s for s in picture.layout["shapes"] if s["type"] == "rect"]
@@ -97,8 +97,7 @@ def test_none_is_faint_and_dotted():
 def test_sentence_and_table_state_what_is_drawn():
     picture = architecture_figure(CELLS.decode([3, 0, 4, 2, 1, 3]))
     assert picture.sentence == (
-        "6 operations from input to output; in use: 1 × avg pool 3×3, 1 × conv 1×1, 2 × conv 3×3, 1 × skip; "
-        "1 without data."
+        "6 operations from input to output; in use: 1 × conv 1×1, 2 × conv 3×3, 1 × pool 3×3, 1 × skip; 1 without data."
     )
     assert picture.table["operation"].tolist() == list(CELLS.decode([3, 0, 4, 2, 1, 3]).ops)
     assert picture.table["from"].tolist() == ["", "0", "0", "1", "0", "1", "2 3", "4 5 6"]

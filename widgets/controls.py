@@ -138,7 +138,7 @@ class Controls:
 
 
 _LOOK: dict[str, Any] = {"style": LABEL, "layout": WIDE}
-_GROUP = ipw.Layout(flex="1 1 250px", min_width="240px", padding="0 8px 4px 0")
+_GROUP = ipw.Layout(flex="1 1 250px", min_width="240px", max_width="400px", padding="0 8px 4px 0")
 
 
 def _heading(text: str) -> ipw.HTML:

@@ -17,7 +17,7 @@ STYLE = """<style>
 .nagkit, .nagkit * { color: var(--jp-ui-font-color1, inherit); font-size: 13px; line-height: 1.45; }
 .nagkit table { border-collapse: collapse; width: 100%; }
 .nagkit caption { text-align: left; font-weight: bold; padding: 2px 0 6px; }
-.nagkit th, .nagkit td { padding: 2px 18px 2px 0; text-align: right; border-bottom: 1px solid rgba(128,128,128,.35);
+.nagkit th, .nagkit td { padding: 2px 14px 2px 0; text-align: right; border-bottom: 1px solid rgba(128,128,128,.35);
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 .nagkit th:last-child, .nagkit td:last-child { text-align: left; width: 100%; }
 .nagkit th:first-child { min-width: 0; }
