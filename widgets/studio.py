@@ -81,8 +81,8 @@ class Studio(ipw.VBox):
     def chosen(self) -> Architecture:
         """The architecture that was clicked, else the best one generated."""
         snapshot = self._answer()
-        row = self._row if self._row is not None else int(snapshot.ranked()[0])
-        return snapshot.space.decode(snapshot.tokens[row])
+        clicked = self._row is not None and self._kept is not None and self._kept.tokens is snapshot.tokens
+        return snapshot.space.decode(snapshot.tokens[self._row if clicked else snapshot.ranked()[0]])
 
     def __repr__(self) -> str:
         return "Studio: nothing generated yet." if self._kept is None else f"Studio: {self._kept.front.sentence()}"

@@ -22,6 +22,7 @@ STYLE = """<style>
 .nagkit th:last-child, .nagkit td:last-child { text-align: left; width: 100%; }
 .nagkit th:first-child { min-width: 0; }
 .nagkit code, .nagkit pre { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
+.nagkit td code { font-size: 11px; }
 .nagkit pre { margin: 0; padding: 8px; max-height: 240px; overflow: auto; border: 1px solid rgba(128,128,128,.35);
   border-radius: 4px; white-space: pre; }
 .nagkit .said { min-height: 1.5em; }

@@ -245,3 +245,20 @@ def test_of_many_slider_events_the_last_is_honoured(monkeypatch):
 
     monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
     asyncio.run(main())
+
+
+def test_a_cell_that_asks_while_work_runs_gets_its_end_and_never_a_row_of_before(monkeypatch):
+    async def main():
+        studio = Studio(samples=32, labels=60)
+        studio.generate.click()
+        before = studio.tokens
+        await until(lambda: "Generated" in studio.status.value)
+        click_on_dot(studio, 5)
+        studio.controls.strength.value = 0
+        assert len(studio.tokens) == 32
+        assert (studio.tokens != before).any()
+        assert studio.chosen.tokens == tuple(studio.tokens[studio.worker.last.ranked()[0]].tolist())
+        await until(lambda: studio.worker.state == "idle" and "Generated" in studio.status.value)
+
+    monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
+    asyncio.run(main())
