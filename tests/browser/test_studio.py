@@ -27,11 +27,12 @@ NAMELESS = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
 
 @pytest.fixture
 def studio(open_notebook):
-    """The notebook after all its cells have run."""
+    """The notebook after all its cells have run in a kernel of its own."""
     opened = open_notebook(NOTEBOOK)
     opened.run_all()
     opened.page.wait_for_selector(f"{PICTURE} .scatterlayer .point", timeout=60_000)
-    return opened
+    yield opened
+    opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
 
 def said(page, text):
