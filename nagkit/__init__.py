@@ -23,10 +23,17 @@ _PLACES = {
     "generator": "nagkit.generators",
     "predictor": "nagkit.predictors",
 }
+_PARTS = ("benchmarks", "diffusion", "errors", "figures", "generators", "networks", "predictors", "report", "spaces")
 __all__ = ["__version__", "space", *sorted(_PLACES)]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return import_module(f"nagkit.{name}")
     if name not in _PLACES:
-        raise AttributeError(f"module 'nagkit' has no attribute {name!r}; it offers {', '.join(__all__)}.")
+        raise AttributeError(f"module 'nagkit' has no attribute {name!r}; it offers {', '.join(__dir__())}.")
     return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted((*__all__, *_PARTS))

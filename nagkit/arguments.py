@@ -3,7 +3,7 @@
 import difflib
 import math
 import numbers
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ def one_of(argument: str, value: object, allowed: Collection[str]) -> str:
     """``value``, which is one of the ``allowed`` names."""
     if not isinstance(value, str) or value not in allowed:
         raise ArgumentError(
-            f"{argument} must be one of {', '.join(map(repr, allowed))}; got {value!r}.{nearest(value, allowed)}"
+            f"{argument} must be one of {', '.join(map(repr, allowed)) or 'none, as there are none'}; "
+            f"got {value!r}.{nearest(value, allowed)}"
         )
     return value
 
@@ -42,7 +43,10 @@ def real(argument: str, value: object, low: float = -math.inf, high: float = mat
     allowed = "a number" if low == -math.inf and high == math.inf else f"a number from {low:g} to {high:g}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentError(f"{argument} must be {allowed}; got {value!r} of type {type(value).__name__}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ArgumentError(f"{argument} must be {allowed}; got a whole number beyond 1e308.") from None
     if not low <= number <= high:  # false for NaN too
         raise ArgumentError(f"{argument} must be {allowed}; got {value!r}.")
     return number
@@ -58,19 +62,52 @@ def generator(argument: str, value: object) -> np.random.Generator:
     return value
 
 
+def instance(argument: str, value: object, kind: type, example: str) -> Any:
+    """``value``, which is of this kind."""
+    if not isinstance(value, kind):
+        raise ArgumentError(
+            f"{argument} must be a {kind.__name__} such as {example}; got {value!r:.80} of type {type(value).__name__}."
+        )
+    return value
+
+
+def several(argument: str, value: object, kind: type) -> tuple[Any, ...]:
+    """``value`` as a tuple of values of this kind."""
+    if isinstance(value, kind):
+        raise ArgumentError(f"{argument} must be a list; put the one {kind.__name__} into [ ].")
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ArgumentError(f"{argument} must be a list of {kind.__name__} values; got {value!r:.80}.")
+    items = tuple(value)
+    for item in items:
+        if not isinstance(item, kind):
+            raise ArgumentError(f"{argument} must hold {kind.__name__} values; got {item!r:.80}.")
+    return items
+
+
+def array(argument: str, value: object) -> np.ndarray:
+    """``value`` as an array; lists of uneven lengths and other things without one shape are refused."""
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ArgumentError(f"{argument} must be an array with rows of equal length; got {value!r:.80}.") from None
+    if found.dtype == object:
+        raise ArgumentError(f"{argument} must be an array of numbers; got {value!r:.80}.")
+    return found
+
+
 def finite(argument: str, value: Any, length: int | None = None) -> np.ndarray:
     """``value`` as a one-dimensional float64 array without NaN or infinity, of the given length."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentError(f"{argument} must be an array of numbers; got {value!r:.80}.") from None
-    if array.ndim != 1 or (length is not None and len(array) != length) or not len(array):
+    found = array(argument, value)
+    if found.dtype.kind not in "fiu":
+        raise ArgumentError(f"{argument} must be an array of numbers; got {value!r:.80}.")
+    column = found.astype(np.float64)
+    if column.ndim != 1 or (length is not None and len(column) != length) or not len(column):
         wanted = "(n,) with n at least 1" if length is None else f"({length},)"
-        raise ArgumentError(f"{argument} must have shape {wanted}; got {array.shape}.")
-    wrong = np.flatnonzero(~np.isfinite(array))
+        raise ArgumentError(f"{argument} must have shape {wanted}; got {column.shape}.")
+    wrong = np.flatnonzero(~np.isfinite(column))
     if len(wrong):
         raise ArgumentError(
-            f"{argument} must be finite; {len(wrong)} of {len(array)} values are not, the first at position "
-            f"{wrong[0]} ({array[wrong[0]]}). Drop these rows first."
+            f"{argument} must be finite; {len(wrong)} of {len(column)} values are not, the first at position "
+            f"{wrong[0]} ({column[wrong[0]]}). Drop these rows first."
         )
-    return array
+    return column

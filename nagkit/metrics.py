@@ -40,6 +40,11 @@ class Metric:
 
     def __post_init__(self) -> None:
         arguments.one_of("direction", self.direction, ("max", "min"))
+        for field in ("name", "unit"):
+            arguments.instance(field, getattr(self, field), str, "'val_accuracy' or '%'")
+        for field in ("epochs", "batch"):
+            if getattr(self, field) is not None:
+                arguments.whole(field, getattr(self, field))
 
     @property
     def sign(self) -> int:
@@ -89,6 +94,12 @@ class Constraint:
         return f"{self.low:g} ≤ {name} ≤ {self.high:g} {unit}"
 
 
+def _check_space(space: Any) -> "SearchSpace":
+    from nagkit.space import SearchSpace
+
+    return arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
+
+
 def _check_pair(metric: Any, values: Any) -> None:
     if not isinstance(metric, Metric):
         raise ArgumentError(f"metric must be a nagkit Metric, for example benchmark.metrics['params']; got {metric!r}.")
@@ -98,7 +109,9 @@ def _check_pair(metric: Any, values: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Front:
-    """Architectures none of which another beats in every metric, best first in the first metric.
+    """Architectures that no other dominates, best first in the first metric.
+
+    One dominates another when it is as good in every metric and better in at least one. Equal ones all stay.
 
     ``tokens (m, L)`` and ``values (m, k)`` belong together; column ``j`` of the values is ``metrics[j]``.
     """
@@ -119,9 +132,10 @@ class Front:
         """The non-dominated rows among these, each architecture once; rows with an unknown value are left out."""
         import moocore
 
-        if not metrics or not all(isinstance(metric, Metric) for metric in metrics):
-            raise ArgumentError(f"metrics must be a list of nagkit Metric, at least one; got {metrics!r:.80}.")
-        tokens, values = space.check(tokens), np.asarray(values)
+        metrics = arguments.several("metrics", metrics, Metric)
+        if not metrics:
+            raise ArgumentError("metrics must hold at least one Metric; got an empty list.")
+        tokens, values = _check_space(space).check(tokens), arguments.array("values", values)
         if values.shape != (len(tokens), len(metrics)) or values.dtype.kind not in "fiu":
             raise ArgumentError(
                 f"values must be numbers of shape ({len(tokens)}, {len(metrics)}); got {values.dtype} {values.shape}."

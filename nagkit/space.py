@@ -100,7 +100,7 @@ class SearchSpace(ABC):
 
     def check(self, tokens: Any, argument: str = "tokens") -> Int[np.ndarray, "n L"]:
         """``tokens`` as an int64 batch of legal, complete architectures; anything else is refused by name."""
-        array = np.asarray(tokens)
+        array = arguments.array(argument, tokens)
         if array.ndim != 2 or array.shape[1] != len(self.slots) or not len(array):
             raise ArgumentError(
                 f"{argument} must be a batch of shape (n, {len(self.slots)}) with n at least 1 for the space "
@@ -123,6 +123,13 @@ class SearchSpace(ABC):
             row = int(bad.any(1).argmax())
             raise ArgumentError(f"{argument}[{row}] is not in the space {self.name!r}: {self.faults(array[row])[0]}")
         return array
+
+    def check_row(self, row: Any) -> tuple[int, ...]:
+        """One row as a tuple of its symbols; anything but a legal, complete row is refused."""
+        found = arguments.array("row", row)
+        if faults := self.faults(found):
+            raise ArgumentError(f"row must be one row of {self.name}, as in tokens[0]; got {row!r:.80}. {faults[0]}")
+        return tuple(found.tolist())
 
     def _illegal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
         """Which symbols of complete rows the grammar forbids beside the others."""
@@ -175,9 +182,11 @@ class SearchSpace(ABC):
     def at(self, index: Any) -> Int[np.ndarray, "n L"]:
         """The rows at these places of the lexicographic list."""
         self._listable()
-        index = np.asarray(index)
-        if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
-            raise ArgumentError(f"index must be whole numbers of shape (n,); got {index.dtype} {index.shape}.")
+        index = arguments.array("index", index)
+        if index.ndim != 1 or not len(index) or not np.issubdtype(index.dtype, np.integer):
+            raise ArgumentError(
+                f"index must be whole numbers of shape (n,) with n at least 1; got {index.dtype} {index.shape}."
+            )
         wrong = index[(index < 0) | (index >= self.size)]
         if len(wrong):
             raise ArgumentError(f"index must be from 0 to {self.size - 1}; got {wrong[0]}.")
@@ -212,9 +221,9 @@ class SearchSpace(ABC):
 
         One fact for each symbol of each slot; a space adds what it knows of its own structure.
         """
-        return self.one_hot(self.check(tokens))
+        return self._one_hot(self.check(tokens))
 
-    def one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
+    def _one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
         """Whether each slot holds each of its symbols."""
         facts = tokens[:, :, None] == np.arange(self.radices.max())  # (n, L, K)
         return facts[:, np.arange(self.radices.max()) < self.radices[:, None]]

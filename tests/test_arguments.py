@@ -98,7 +98,7 @@ def test_finite_numbers_become_double_precision(value):
         ([None, 1], "finite|array of numbers"),
         ([1j, 2], "array of numbers"),
         ({"a": 1}, "array of numbers"),
-        ([[1], [1, 2]], "array of numbers"),
+        ([[1], [1, 2]], "rows of equal length"),
     ],
 )
 def test_what_is_not_finite_is_refused_with_its_place(value, told):

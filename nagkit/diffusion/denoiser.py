@@ -4,7 +4,9 @@ Notation: n architectures, L slots, K symbols, D width. Undecided slots carry th
 other; slots are told apart by a learned embedding. The weights are safetensors with their configuration.
 """
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from nagkit.errors import DataDamagedError, DataMissingError
+from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.files import write_atomically
 from nagkit.space import UNDECIDED, SearchSpace
 
@@ -61,7 +63,7 @@ class Denoiser(nn.Module):
 
     def save(self, path: Path, about: str) -> None:
         """Write weights, shape and a sentence of provenance as one safetensors file."""
-        header = {"shape": json.dumps(asdict(self.shape)), "about": about}
+        header = {"shape": json.dumps(asdict(self.shape)), "about": about, "sha256": _digest(self.state_dict())}
         write_atomically(path, save(self.state_dict(), metadata=header))
 
 
@@ -72,16 +74,32 @@ def untrained(space: SearchSpace, seed: int) -> Denoiser:
         return Denoiser(DenoiserShape(len(space.slots), int(space.radices.max())))
 
 
-def load(path: Path) -> Denoiser:
-    """The denoiser in a file that ``Denoiser.save`` wrote."""
-    if not path.exists():
+def load(path: str | Path, space: SearchSpace) -> Denoiser:
+    """The denoiser of a space in a file that ``Denoiser.save`` wrote; a changed bit is noticed."""
+    path = Path(path)
+    if not path.is_file():
         raise DataMissingError(f"There are no denoiser weights at {path}; `nagkit train` makes them.")
     try:
         with safe_open(path, framework="pt") as file:
-            shape = DenoiserShape(**json.loads(file.metadata()["shape"]))
+            header = file.metadata()
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        denoiser = Denoiser(shape)
+        if header["sha256"] != _digest(weights):
+            raise ValueError("its weights are not those that were saved")
+        denoiser = Denoiser(DenoiserShape(**json.loads(header["shape"])))
         denoiser.load_state_dict(weights)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); `nagkit train` makes it anew.") from None
+    if (denoiser.shape.slots, denoiser.shape.symbols) != (len(space.slots), int(space.radices.max())):
+        raise ArgumentError(
+            f"path must hold a denoiser of {space.name}; {path} has one of {denoiser.shape.slots} slots with "
+            f"{denoiser.shape.symbols} symbols."
+        )
     return denoiser
+
+
+def _digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """The SHA-256 of all weights, by name."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()

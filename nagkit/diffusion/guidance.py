@@ -12,8 +12,10 @@ from nagkit.metrics import Constraint, Objective
 class Guidance:
     """How a generator is steered.
 
-    ``strength`` 0 is unguided. Give ``effective`` instead to have the strength found that leaves about so many
-    architectures in play (the effective sample size of the guided law over the space).
+    ``strength`` counts in standard deviations: an architecture whose rank in the space is one normal standard
+    deviation better is exp(strength) times as likely. 0 is unguided, 2 mild, 4 strong. Give ``effective`` instead to
+    have the strength found that leaves about so many architectures in play (the effective sample size of the guided
+    law over the space).
     """
 
     strength: float = 0.0
@@ -23,12 +25,8 @@ class Guidance:
 
     def __post_init__(self) -> None:
         arguments.real("strength", self.strength, 0, 1000)
-        object.__setattr__(self, "objectives", tuple(self.objectives))
-        object.__setattr__(self, "constraints", tuple(self.constraints))
         for name, kind in (("objectives", Objective), ("constraints", Constraint)):
-            for item in getattr(self, name):
-                if not isinstance(item, kind):
-                    raise ArgumentError(f"{name} must hold {kind.__name__} values; got {item!r:.80}.")
+            object.__setattr__(self, name, arguments.several(name, getattr(self, name), kind))
         if self.effective is not None:
             arguments.real("effective", self.effective, 1)
             if self.strength:

@@ -13,7 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import special
 
+from nagkit import arguments
 from nagkit.diffusion.tilt import Tilt
+from nagkit.errors import ArgumentError
 from nagkit.space import UNDECIDED, SearchSpace
 
 Belief = Callable[[Int[np.ndarray, "n L"]], Float[np.ndarray, "n L K"]]  # partial tokens to logits of every slot
@@ -67,12 +69,20 @@ def denoise(space: SearchSpace, belief: Belief, tilt: Tilt | None, noise: Noise,
     law = Law(space, tilt, np.floor(noise.preference * (tilt.directions if tilt else 1)).astype(int))
     tokens = np.full((n, slots), UNDECIDED)
     for step, decided in enumerate(np.array_split(np.arange(slots), steps)):
-        logits = belief(tokens)
+        logits = _believed(belief, tokens, noise.gumbel.shape)
         yield Frame(step, steps, tokens.copy(), law.probability(logits, tokens))
         for turn in decided:
             slot = noise.order[:, turn]
             tokens[rows, slot] = (law.guided(logits, tokens, slot) + noise.gumbel[rows, slot]).argmax(1)
     yield Frame(steps, steps, tokens.copy(), law.probability(logits, tokens))
+
+
+def _believed(belief: Belief, tokens: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "n L K"]:
+    """The logits of a belief, which may rule a symbol out by -inf but must be numbers of the right shape."""
+    logits = arguments.array("belief", belief(tokens))
+    if logits.shape != shape or np.isnan(logits).any():
+        raise ArgumentError(f"belief must give logits of shape {shape} without NaN; it gave {logits.shape}.")
+    return logits
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,10 @@
 Notation: N rows of the space, d directions, m objectives, K symbols; x complete, c partial, s the strength.
 The guided law is q(x) proportional to p(x) exp(s z(x)) on the feasible rows, where z is the normal score of x's rank
 in the space: strength is counted in standard deviations of rank, whatever the metric. For a partial architecture
-the tilt is log E[exp(s z(x)) | c], the expectation over its completions, so that a denoiser whose every choice is
-tilted samples q itself. Spaces here are small enough to list, and the expectation is exact.
+the tilt is log E[exp(s z(x)) | c], the expectation over its legal completions, all equally likely. Spaces here are
+small enough to list, so it is a sum, not an estimate. Where the belief of the denoiser is that of a uniform law of
+independent slots, choices tilted in this way sample q exactly; for another law the tilt is an approximation, and
+constraints still hold exactly.
 """
 
 import math
@@ -46,7 +48,7 @@ class Tilt:
             self.strength = strength_for(guidance.effective, scores[:, allowed])
         energy = np.where(allowed, self.strength * scores, -np.inf)
         self.directions = len(scores)
-        self._table = _with_undecided(energy.reshape(-1, *space.radices)).reshape(self.directions, -1)
+        self._table = _with_undecided(*_grid(space, energy)).reshape(self.directions, -1)
         self._symbols = np.arange(space.radices.max())
 
     def of(
@@ -62,14 +64,25 @@ class Tilt:
         return np.where(self._symbols < width, self._table[direction[:, None], place], -np.inf)
 
 
-def _with_undecided(energy: np.ndarray) -> np.ndarray:
-    """``energy (d, K_1, ..., K_L)`` with one more place on each axis: the log of the mean weight over its symbols."""
+def _grid(space: SearchSpace, energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (d, N) and the number of rows (1 or 0) at every combination of symbols: (d, K_1, …), (1, K_1, …)."""
+    place = np.ravel_multi_index(tuple(space.all().T), tuple(space.radices))
+    grid = np.full((len(energy), math.prod(space.radices.tolist())), -np.inf)
+    count = np.zeros((1, grid.shape[1]))
+    grid[:, place], count[:, place] = energy, 1
+    return grid.reshape(-1, *space.radices), count.reshape(-1, *space.radices)
+
+
+def _with_undecided(energy: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """One more place on each axis of the energies: the log of the mean weight over the rows that its symbols leave."""
     for axis in range(1, energy.ndim):
+        rows = count.sum(axis, keepdims=True)
         with np.errstate(divide="ignore"):  # the mean of nothing feasible is zero, its logarithm -inf
             top = energy.max(axis, keepdims=True)
             safe = np.where(np.isfinite(top), top, 0)
-            mean = np.log(np.exp(energy - safe).mean(axis, keepdims=True)) + safe
-        energy = np.concatenate([energy, mean], axis)
+            weight = (count * np.exp(energy - safe)).sum(axis, keepdims=True)
+            mean = np.log(weight / np.maximum(rows, 1)) + safe
+        energy, count = np.concatenate([energy, mean], axis), np.concatenate([count, rows], axis)
     return energy
 
 
@@ -77,7 +90,8 @@ def directed_scores(space: SearchSpace, objectives: Sequence[Objective]) -> Floa
     """Normal scores of all rows for one objective, or for several along evenly spread Chebyshev directions.
 
     A direction w ranks by the worst weighted distance to the best score, max_i w_i (z_i* - z_i), plus a twentieth
-    of their sum so that no weakly dominated row ties (Steuer & Choo, 1983). Unknown values rank last.
+    of all distances, so that of two rows that tie the dominated one ranks lower (Steuer & Choo, 1983). Unknown
+    values rank last.
     """
     if not objectives:
         return np.zeros((1, space.size))
@@ -86,7 +100,7 @@ def directed_scores(space: SearchSpace, objectives: Sequence[Objective]) -> Floa
         return scores
     short = scores.max(1, keepdims=True) - scores
     weights = simplex(len(objectives), DIRECTIONS)
-    return np.stack([rank_normal(-(w[:, None] * short).max(0) - 0.05 * (w @ short)) for w in weights])
+    return np.stack([rank_normal(-(w[:, None] * short).max(0) - 0.05 * short.sum(0)) for w in weights])
 
 
 def _scores(space: SearchSpace, objective: Objective) -> np.ndarray:
@@ -94,17 +108,17 @@ def _scores(space: SearchSpace, objective: Objective) -> np.ndarray:
     return rank_normal(np.where(np.isnan(values), -np.inf, objective.metric.sign * values))
 
 
-def evaluate(space: SearchSpace, wish: Objective | Constraint) -> Float[np.ndarray, "N"]:
-    """The values of a wish for all rows of a space, checked for shape; NaN where unknown."""
-    values = np.asarray(wish.values(space.all()), dtype=np.float64)
+def evaluate(space: SearchSpace, term: Objective | Constraint) -> Float[np.ndarray, "N"]:
+    """The values of an objective or a constraint for all rows of a space, checked for shape; NaN where unknown."""
+    values = np.asarray(term.values(space.all()), dtype=np.float64)
     if values.shape != (space.size,):
         raise ArgumentError(
-            f"values of {wish.metric.name} must give one number for each architecture, shape ({space.size},); "
+            f"values of {term.metric.name} must give one number for each architecture, shape ({space.size},); "
             f"they gave {values.shape}."
         )
     if np.isnan(values).all():
         raise ArgumentError(
-            f"values of {wish.metric.name} are unknown (NaN) for the whole space; choose another metric."
+            f"values of {term.metric.name} are unknown (NaN) for the whole space; choose another metric."
         )
     return values
 
@@ -125,6 +139,7 @@ def feasible(space: SearchSpace, constraints: Sequence[Constraint]) -> Bool[np.n
     met = met.reshape(len(constraints), space.size)
     if not met.all(0).any():
         told = [_shortfall(i, c, values[i], met) for i, c in enumerate(constraints)]
+        told = told if any(told) else [_nearest(constraints, np.stack(values))]
         limits = " and ".join(map(str, constraints))
         raise UnsatisfiableError(f"No architecture of {space.name} meets {limits}.{''.join(told)} Relax a limit.")
     return np.asarray(met.all(0))
@@ -141,6 +156,19 @@ def _shortfall(i: int, constraint: Constraint, values: np.ndarray, met: np.ndarr
         return ""
     name, unit = constraint.metric.name, constraint.metric.unit
     return f" {given}, the nearest {name} is {left[miss.argmin()]:g} {unit}, {miss.min():g} beyond {constraint}."
+
+
+def _nearest(constraints: Sequence[Constraint], values: np.ndarray) -> str:
+    """The row that misses least, each miss counted in standard deviations of its metric, and what it misses."""
+    low, high = (np.array([getattr(c, bound) for c in constraints])[:, None] for bound in ("low", "high"))
+    miss = np.maximum(0, np.maximum(low - values, values - high))  # (constraints, N)
+    spread = np.nanstd(values, axis=1, keepdims=True)
+    row = np.nanargmin((miss / np.where(spread > 0, spread, 1)).sum(0))
+    parts = [
+        f"{c.metric.name} {v[row]:g} {c.metric.unit}, {m[row]:g} beyond"
+        for c, v, m in zip(constraints, values, miss, strict=True)
+    ]
+    return f" The nearest architecture has {'; '.join(parts)}."
 
 
 def effective_size(scores: Float[np.ndarray, "d N"], strength: float) -> float:

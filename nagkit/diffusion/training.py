@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from nagkit import arguments
 from nagkit.diffusion.denoiser import Denoiser, untrained
-from nagkit.space import SearchSpace
+from nagkit.space import UNDECIDED, SearchSpace
 
 STEPS, BATCH, RATE, AVERAGE = 500, 256, 2e-3, 0.99
 
@@ -36,7 +36,11 @@ class Lesson:
 
 def train(space: SearchSpace, steps: int = STEPS, seed: int = 0) -> Iterator[Lesson]:
     """Lessons, one a step; the last holds the trained denoiser. Same seed and version: same weights, on one thread."""
-    arguments.whole("steps", steps)
+    arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
+    return _lessons(space, arguments.whole("steps", steps), arguments.whole("seed", seed, low=0, high=2**63 - 1))
+
+
+def _lessons(space: SearchSpace, steps: int, seed: int) -> Iterator[Lesson]:
     rng = np.random.default_rng(seed)
     learner = untrained(space, seed)
     average = deepcopy(learner)
@@ -60,7 +64,7 @@ def train(space: SearchSpace, steps: int = STEPS, seed: int = 0) -> Iterator[Les
 
 def bound(denoiser: nn.Module, clean: torch.Tensor, masked: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
     """The mean over the batch of the weighted cross-entropy, an upper bound on the negative log-likelihood (nats)."""
-    logits = denoiser(clean.masked_fill(masked, -1))
+    logits = denoiser(clean.masked_fill(masked, UNDECIDED))
     each = functional.cross_entropy(logits.transpose(1, 2), clean, reduction="none")  # (n, L)
     weighted: torch.Tensor = (each * masked / rate).sum(1)
     return weighted.mean()

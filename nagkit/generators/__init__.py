@@ -17,13 +17,14 @@ def generator(name: str, space: SearchSpace, steps: int | None = None) -> Genera
     ``steps`` is the number of denoising steps, at most one for each slot. The exact prior is for spaces whose law is
     a product of uniform slots.
     """
+    arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     if arguments.one_of("generator", name, GENERATORS) == "exact-prior":
         from nagkit.diffusion.masked import uniform_belief
 
         return MaskedDiffusion(space, uniform_belief(space), steps)
     from nagkit.diffusion.denoiser import load
 
-    return MaskedDiffusion(space, load(weights(space)).belief, steps)
+    return MaskedDiffusion(space, load(weights(space), space).belief, steps)
 
 
 def weights(space: SearchSpace) -> Path:

@@ -10,7 +10,6 @@ from nagkit import arguments
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Belief, Frame, Noise, denoise
 from nagkit.diffusion.tilt import Tilt
-from nagkit.errors import ArgumentError
 from nagkit.space import SearchSpace
 
 
@@ -25,14 +24,13 @@ class MaskedDiffusion:
         self.space, self.belief = space, belief
         slots = len(space.slots)
         self.steps = slots if steps is None else arguments.whole("steps", steps, low=1, high=slots)
-        self.tilt = lru_cache(maxsize=8)(self._tilt)  # moving back to a guidance seen before costs nothing
+        self.tilt = lru_cache(maxsize=8)(self._tilt)  # the same guidance again costs nothing
 
     def frames(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Iterator[Frame]:
         """The batch after each step, from all undecided to the answer."""
         arguments.whole("n", n, high=1_000_000)
         arguments.generator("rng", rng)
-        if not isinstance(guidance, Guidance):
-            raise ArgumentError(f"guidance must be a Guidance, for example nagkit.Guidance(); got {guidance!r:.80}.")
+        arguments.instance("guidance", guidance, Guidance, "nagkit.Guidance()")
         noise = Noise.draw(self.space, n, rng)
         return denoise(self.space, self.belief, self.tilt(guidance), noise, self.steps)
 

@@ -9,12 +9,16 @@ from nagkit.space import SearchSpace
 
 __all__ = ["PREDICTORS", "Predictor", "predictor"]
 
-PREDICTORS = ("gaussian-process", "ensemble")
+OPTIONS = {"gaussian-process": (), "ensemble": ("members", "seed")}
+PREDICTORS = tuple(OPTIONS)
 
 
 def predictor(name: str, space: SearchSpace, metric: Metric, **options: Any) -> Predictor:
     """An unfitted predictor: ``"gaussian-process"``, or ``"ensemble"`` with the options ``members`` and ``seed``."""
-    if arguments.one_of("predictor", name, PREDICTORS) == "ensemble":
+    arguments.one_of("predictor", name, PREDICTORS)
+    for option in options:
+        arguments.one_of(f"option of the {name}", option, OPTIONS[name])
+    if name == "ensemble":
         from nagkit.predictors.ensemble import Ensemble
 
         return Ensemble(space, metric, **options)

@@ -1,8 +1,8 @@
 """An ensemble of small neural networks over the features of a space, each on its own bootstrap of the labels.
 
 Notation: e members, n labels, f features, h hidden units. All members train at once as one batched product. A label
-counts Poisson(1) times for each member (Oza & Russell, 2001); the errors of the members that have not seen a label
-tell how much doubt their disagreement misses.
+counts Poisson(1) times for each member (Oza & Russell, 2001). The out-of-bag error, that of the members that have
+not seen a label, is larger than their disagreement tells; the difference is added to the spread.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ class Ensemble(RankedPredictor):
     def __init__(self, space: SearchSpace, metric: Metric, members: int = 8, seed: int = 0) -> None:
         super().__init__(space, metric)
         self.members = arguments.whole("members", members, low=2, high=1000)
-        self.seed = arguments.whole("seed", seed, low=0)
+        self.seed = arguments.whole("seed", seed, low=0, high=2**63 - 1)
 
     def _learn(self, features: np.ndarray, scores: np.ndarray) -> None:
         draw = torch.Generator().manual_seed(self.seed)

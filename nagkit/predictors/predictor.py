@@ -21,7 +21,7 @@ class Predictor(Protocol):
         ...
 
     def predict(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-        """Mean and spread (one standard deviation) in the metric's unit."""
+        """Expected value and spread (about one standard deviation) of a new measurement, in the metric's unit."""
         ...
 
     def mean(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:

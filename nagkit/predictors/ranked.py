@@ -17,11 +17,8 @@ class RankedPredictor(ABC):
     """A predictor of normal scores; subclasses learn and give them, this turns them into the metric's unit."""
 
     def __init__(self, space: SearchSpace, metric: Metric) -> None:
-        if not isinstance(space, SearchSpace):
-            raise ArgumentError(f"space must be a SearchSpace such as nagkit.space('nas-bench-201'); got {space!r}.")
-        if not isinstance(metric, Metric):
-            raise ArgumentError(f"metric must be a Metric such as benchmark.metrics['val_accuracy']; got {metric!r}.")
-        self.space, self.metric = space, metric
+        self.space = arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
+        self.metric = arguments.instance("metric", metric, Metric, "benchmark.metrics['val_accuracy']")
         self.scale: RankScale | None = None
 
     def fit(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n"]) -> "RankedPredictor":
@@ -36,7 +33,11 @@ class RankedPredictor(ABC):
         return fitted
 
     def predict(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-        """Mean and spread (half the distance between one standard deviation up and down) in the metric's unit."""
+        """Mean and spread in the metric's unit, of a value measured anew, noise of the labels included.
+
+        Both are taken on the scale of ranks and brought to the unit: the mean score, and half the distance between
+        one standard deviation of the score up and down.
+        """
         scale = self._fitted()
         mean, spread = self._scores(self.space.features(tokens))
         return scale.to_unit(mean), np.abs(scale.to_unit(mean + spread) - scale.to_unit(mean - spread)) / 2

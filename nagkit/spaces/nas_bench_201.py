@@ -5,7 +5,7 @@ the cell is its line graph: eight nodes, the input, six operations in slot order
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,7 +39,7 @@ class NasBench201(SearchSpace):
 
     def decode(self, row: Any) -> Architecture:
         """The architecture of one row; its ``text`` is the string of the benchmark."""
-        tokens = tuple(self.check(np.asarray(row)[None], "row")[0].tolist())
+        tokens = self.check_row(row)
         ops = tuple(SYMBOLS[k] for k in tokens)
         a, b, c, d, e, f = ops
         text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
@@ -49,21 +49,25 @@ class NasBench201(SearchSpace):
         """The rows of architecture strings such as ``|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|``."""
         if isinstance(architectures, str | Architecture):
             raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
-        if not len(architectures):
-            raise ArgumentError("architectures must hold at least one architecture; got an empty list.")
-        return np.array([self._row(a) for a in architectures])
+        if not isinstance(architectures, Iterable) or not (rows := [self._row(a) for a in architectures]):
+            raise ArgumentError(
+                f"architectures must be a list of at least one architecture; got {architectures!r:.80}."
+            )
+        return np.array(rows)
 
     def _row(self, architecture: str | Architecture) -> list[int]:
-        text = architecture.text if isinstance(architecture, Architecture) else architecture
-        match = _NOTATION.fullmatch(text) if isinstance(text, str) else None
+        if isinstance(architecture, Architecture) and architecture.space == self.name:
+            return self.check([architecture.tokens], "architectures")[0].tolist()
+        match = _NOTATION.fullmatch(architecture) if isinstance(architecture, str) else None
         if match is None:
             raise ArgumentError(
-                f"architectures must be strings of the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|; got {text!r}."
+                f"architectures must be of {self.name}, decoded or as strings of the form "
+                f"|op~0|+|op~0|op~1|+|op~0|op~1|op~2|; got {architecture!r:.120}."
             )
         return [SYMBOLS.index(arguments.one_of("operation", op, SYMBOLS)) for op in match.groups()]
 
     def canonical(self, tokens: Int[np.ndarray, "n L"], identity: str = "benchmark") -> Int[np.ndarray, "n L"]:
-        """The first row that computes the same, where "the same" is one of four identities.
+        """The first row of the class of each row, where "the same class" is one of four identities.
 
         ``"string"`` (15,625 classes): the row itself. ``"graph"`` (12,751): skips merged, order of summands free.
         ``"benchmark"`` (6,466): dead sources become zero terms, which stay in sums; the rule of the benchmark.
@@ -128,7 +132,7 @@ def _all_features() -> np.ndarray:
     counts += [(words == word).sum(1) for word in np.unique(words[words >= 0])]
     levels = np.stack(counts, axis=1)[:, :, None] > np.arange(len(CELL_EDGES))  # (n, c, level): "more than so many"
     levels = levels.reshape(len(live), -1)
-    return np.concatenate([space.one_hot(live), levels[:, levels.any(0)]], axis=1)
+    return np.concatenate([space._one_hot(live), levels[:, levels.any(0)]], axis=1)
 
 
 def _word(ops: np.ndarray) -> np.ndarray:

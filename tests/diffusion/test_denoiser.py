@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from blocks import Blocks
 
 import nagkit
 from nagkit.diffusion.denoiser import load, untrained
 from nagkit.diffusion.training import bound, train
-from nagkit.errors import DataDamagedError, DataMissingError
+from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.generators import weights
 from nagkit.space import UNDECIDED
 
@@ -24,7 +25,7 @@ def partial(n, seed):
 def test_the_shipped_weights_have_learned_the_law():
     """On this space the true belief is uniform; the network is within 0.001 nats of it for each slot."""
     tokens = partial(5000, 0)
-    logits = load(weights(SPACE)).belief(tokens)
+    logits = load(weights(SPACE), SPACE).belief(tokens)
     log_probability = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
     divergence = (-np.log(5) - log_probability).mean(2)[tokens == UNDECIDED]
     assert divergence.mean() < 1e-3
@@ -63,13 +64,13 @@ def test_a_saved_denoiser_comes_back(tmp_path):
     denoiser = untrained(SPACE, 1)
     denoiser.save(tmp_path / "d.safetensors", "untrained")
     np.testing.assert_array_equal(
-        load(tmp_path / "d.safetensors").belief(partial(9, 1)), denoiser.belief(partial(9, 1))
+        load(tmp_path / "d.safetensors", SPACE).belief(partial(9, 1)), denoiser.belief(partial(9, 1))
     )
 
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path):
     with pytest.raises(DataMissingError, match="nagkit train"):
-        load(tmp_path / "none.safetensors")
+        load(tmp_path / "none.safetensors", SPACE)
 
 
 @pytest.mark.parametrize("cut", [0, 7, 100, -1])
@@ -78,7 +79,39 @@ def test_truncated_weights_are_refused(tmp_path, cut):
     whole = (tmp_path / "d.safetensors").read_bytes()
     (tmp_path / "d.safetensors").write_bytes(whole[:cut])
     with pytest.raises(DataDamagedError, match="nagkit train"):
-        load(tmp_path / "d.safetensors")
+        load(tmp_path / "d.safetensors", SPACE)
+
+
+def test_a_changed_bit_in_weights_is_noticed(tmp_path):
+    untrained(SPACE, 1).save(tmp_path / "d.safetensors", "untrained")
+    whole = bytearray((tmp_path / "d.safetensors").read_bytes())
+    whole[-1000] ^= 4
+    (tmp_path / "d.safetensors").write_bytes(whole)
+    with pytest.raises(DataDamagedError, match="not those that were saved"):
+        load(tmp_path / "d.safetensors", SPACE)
+
+
+def test_weights_of_another_space_are_refused():
+    with pytest.raises(ArgumentError, match="path must hold a denoiser of blocks"):
+        load(weights(SPACE), Blocks())
+
+
+def test_a_folder_is_no_file_of_weights(tmp_path):
+    with pytest.raises(DataMissingError, match="nagkit train"):
+        load(tmp_path, SPACE)
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 2.5}, {"seed": -1}, {"seed": 2**63}, {"seed": None}])
+def test_training_refuses_at_once(wrong):
+    with pytest.raises(ArgumentError, match=f"{next(iter(wrong))} must be a whole number"):
+        train(SPACE, **wrong)
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_training_wants_a_space():
+    with pytest.raises(ArgumentError, match="space must be a SearchSpace such as"):
+        train("nas-bench-201")
 
 
 def test_a_file_of_something_else_is_refused():
@@ -86,7 +119,7 @@ def test_a_file_of_something_else_is_refused():
     from pathlib import Path
 
     with pytest.raises(DataDamagedError, match="does not hold a denoiser"):
-        load(Path(str(resources.files("nagkit_data"))) / "registry.toml")
+        load(Path(str(resources.files("nagkit_data"))) / "registry.toml", SPACE)
 
 
 def test_belief_does_not_change_the_global_random_state():

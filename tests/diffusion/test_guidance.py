@@ -39,6 +39,18 @@ def test_strength_without_an_objective_is_refused(steered):
         nagkit.Guidance(**steered)
 
 
+def test_one_objective_without_a_list_is_told_to_be_put_into_one():
+    with pytest.raises(ArgumentError, match=r"objectives must be a list; put the one Objective into \[ \]"):
+        nagkit.Guidance(3.0, WISH)
+
+
+@pytest.mark.parametrize("field", ["objectives", "constraints"])
+@pytest.mark.parametrize("value", [5, "val_accuracy", None])
+def test_anything_but_a_list_is_refused(field, value):
+    with pytest.raises(ArgumentError, match=f"{field} must be a list of"):
+        nagkit.Guidance(**{field: value})
+
+
 @pytest.mark.parametrize("field", ["objectives", "constraints"])
 def test_wishes_of_another_kind_are_refused(field):
     with pytest.raises(ArgumentError, match=f"{field} must hold"):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from blocks import Blocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
@@ -80,7 +81,7 @@ def test_several_objectives_are_chebyshev_directions():
     for direction, weights in enumerate(tilt.simplex(2, DIRECTIONS)):
         worth = [
             -max(w * (z[i].max() - z[i, x]) for i, w in enumerate(weights))
-            - 0.05 * sum(w * (z[i].max() - z[i, x]) for i, w in enumerate(weights))
+            - 0.05 * sum(z[i].max() - z[i, x] for i in range(2))
             for x in some
         ]
         order = np.argsort(scores[direction, some], kind="stable")
@@ -158,6 +159,44 @@ def test_more_than_the_feasible_cannot_be_effective():
     count = int((SPACE.params(ALL) <= 400_000).sum())
     with pytest.raises(ArgumentError, match=f"at most the number of feasible architectures, {count}"):
         Tilt(SPACE, nagkit.Guidance(objectives=[QUALITY], constraints=[SMALL], effective=count + 1))
+
+
+def test_where_a_grammar_holds_only_legal_completions_count():
+    space, strength = Blocks(), 1.5
+    wish = nagkit.Objective(MORE, lambda tokens: (tokens * [1, 5, 2]).sum(1).astype(float))
+    scores = rank_normal(wish.values(space.all()))
+    found = Tilt(space, nagkit.Guidance(strength, [wish]))
+    for row in itertools.product((UNDECIDED, 0, 1, 2), (UNDECIDED, 0, 1), (UNDECIDED, 0, 1, 2, 3)):
+        for slot, symbols in enumerate(space.radices):
+            for symbol in range(symbols):
+                decided = [symbol if place == slot else k for place, k in enumerate(row)]
+                legal = [
+                    np.exp(strength * z)
+                    for other, z in zip(space.all(), scores, strict=True)
+                    if all(k in (UNDECIDED, o) for k, o in zip(decided, other, strict=True))
+                ]
+                tilt_there = found.of(np.array([row]), np.array([slot]), np.array([0]))[0, symbol]
+                assert tilt_there == pytest.approx(np.log(np.mean(legal)) if legal else -np.inf)
+
+
+def test_rows_that_tie_in_the_weighted_objective_are_told_apart_by_the_other():
+    """At the ends of the front a direction hears one objective alone; the other still breaks its ties."""
+    scores = tilt.directed_scores(SPACE, (QUALITY, PARAMS))
+    params, quality_ = SPACE.params(ALL), quality(ALL)
+    for direction, (told, untold) in ((0, (-params, quality_)), (-1, (quality_, -params.astype(float)))):
+        best = told == told.max()
+        if best.sum() > 1:
+            order = np.argsort(scores[direction, best])
+            assert (np.diff(untold[best][order]) >= 0).all()
+
+
+def test_three_limits_of_which_no_two_can_be_kept_are_told_by_the_nearest_architecture():
+    def is_symbol(k):
+        return lambda tokens: (tokens[:, 0] == k).astype(float)
+
+    limits = [nagkit.Constraint(nagkit.Metric(f"is_{k}", "slots", "max"), is_symbol(k), low=1) for k in range(3)]
+    with pytest.raises(UnsatisfiableError, match=r"The nearest architecture has is_0 \d slots, \d beyond"):
+        tilt.feasible(SPACE, limits)
 
 
 def test_a_space_too_large_to_table_is_refused_in_a_sentence():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from blocks import Blocks
 
 import nagkit
 from nagkit.checks.generator import FIRST, GeneratorContract
@@ -42,6 +43,27 @@ class TestStubbornBelief(GeneratorContract):
             return logits
 
         return MaskedDiffusion(SPACE, belief)
+
+
+class TestGrammar(GeneratorContract):
+    """A space whose slots depend on one another."""
+
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("exact-prior", Blocks())
+
+
+@pytest.mark.parametrize("logits", [np.full((4, 6, 5), np.nan), np.zeros((4, 6, 4)), np.zeros(3)])
+def test_a_belief_that_is_none_is_refused(logits):
+    with pytest.raises(ArgumentError, match=r"belief must give logits of shape \(4, 6, 5\) without NaN"):
+        MaskedDiffusion(SPACE, lambda tokens: logits).sample(4, nagkit.Guidance(), np.random.default_rng(0))
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_space_by_name_is_refused(name):
+    with pytest.raises(ArgumentError, match="space must be a SearchSpace such as"):
+        nagkit.generator(name, "nas-bench-201")
 
 
 def test_every_generator_has_its_contract_here():

@@ -51,6 +51,24 @@ def test_an_ensemble_of_fewer_than_two_is_refused(members):
         nagkit.predictor("ensemble", nagkit.space("nas-bench-201"), MORE, members=members)
 
 
+@pytest.mark.usefixtures("as_a_user")
+def test_unknown_options_are_refused():
+    with pytest.raises(ArgumentError, match="Did you mean 'members'"):
+        nagkit.predictor("ensemble", nagkit.space("nas-bench-201"), MORE, member=4)
+    with pytest.raises(ArgumentError, match="none, as there are none; got 'members'"):
+        nagkit.predictor("gaussian-process", nagkit.space("nas-bench-201"), MORE, members=4)
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize(
+    "values", [["1", "2"], [True, False], [1j, 2], np.array(["2020", "2021"], "M8[Y]"), [[1], 2], None]
+)
+def test_labels_that_are_no_numbers_are_refused(values):
+    space = nagkit.space("nas-bench-201")
+    with pytest.raises(ArgumentError, match="values must"):
+        nagkit.predictor("gaussian-process", space, MORE).fit(space.all()[:2], values)
+
+
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_ninety_percent_intervals_hold_about_ninety_percent(name):
     space = nagkit.space("nas-bench-201")
