@@ -27,6 +27,14 @@ class Benchmark(Protocol):
         """
         ...
 
+    def known(self, metric: str) -> Int[np.ndarray, "n L"]:
+        """Architectures with a value, one for each measurement: no two of them share theirs."""
+        ...
+
+    def classes(self, tokens: Int[np.ndarray, "n L"], metric: str) -> Int[np.ndarray, "n"]:
+        """Numbers that are equal exactly for architectures that share one measurement of the metric."""
+        ...
+
     def objective(self, metric: str) -> Objective:
         """The wish to improve a metric, by the values of this benchmark."""
         ...

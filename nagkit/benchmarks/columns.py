@@ -13,6 +13,7 @@ Writing a table takes two lines (here: three architectures, one number and one c
                  "val_loss": Metric("val_loss", "nats", "min", ...)},
         values={"val_accuracy": np.array([...]),  # (n,)
                 "val_loss": np.array([[...]])},   # (n, epochs): a curve
+        shared={},  # or the identity of columns whose rows share measurements
         details={"recipe": ...},  # anything JSON can hold
     )
     columns.write(path)
@@ -37,7 +38,7 @@ from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.files import write_atomically
 from nagkit.metrics import Metric
 
-FORMAT = 1  # raised when a file of before can no longer be read as it was
+FORMAT = 2  # raised when a file of before can no longer be read as it was
 ROWS = "rows"
 HEADER = "nagkit"
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -55,7 +56,9 @@ class Columns:
     ``rows (n,)`` are the places of the architectures in the lexicographic list of the space (``space.index``),
     strictly ascending. A row stands for its whole class under ``identity`` (``space.canonical``); with ``"string"``
     it stands for itself. ``values[name]`` is ``(n,)``, or ``(n, epochs)`` for a curve, NaN where unknown;
-    ``metrics[name]`` says what it is. ``details`` holds anything else worth keeping, as JSON.
+    ``metrics[name]`` says what it is. ``shared[name]`` is the identity of a column that was measured once for each
+    class and written into all rows of it: such rows are one measurement, not several. ``details`` holds anything else
+    worth keeping, as JSON.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Columns:
     rows: np.ndarray
     metrics: Mapping[str, Metric]
     values: Mapping[str, np.ndarray]
+    shared: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,6 +83,9 @@ class Columns:
             if not isinstance(self.metrics[name], Metric) or self.metrics[name].name != name:
                 raise ArgumentError(f"metrics[{name!r}] must be the Metric of that name; got {self.metrics[name]!r}.")
             _check_column(name, values, len(self.rows))
+        for name, identity in self.shared.items():
+            if name not in self.metrics or not isinstance(identity, str):
+                raise ArgumentError(f"shared must give columns an identity; got {name!r}: {identity!r}.")
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """The file at ``path`` holds this table; the same table gives the same bytes on every machine."""
@@ -91,6 +98,7 @@ class Columns:
             "source": self.source,
             "licence": self.licence,
             "metrics": [asdict(self.metrics[name]) for name in self.metrics],
+            "shared": dict(self.shared),
             "details": dict(self.details),
         }
         draft = save(arrays, {HEADER: _text(description, "0" * 64)})
@@ -114,7 +122,10 @@ class Columns:
                 raise ValueError(f"it has format {table['format']}, this nagkit reads format {FORMAT}: update nagkit")
             metrics = {each["name"]: Metric(**each) for each in table["metrics"]}
             return cls(
-                **{name: table[name] for name in ("name", "space", "identity", "source", "licence", "details")},
+                **{
+                    name: table[name]
+                    for name in ("name", "space", "identity", "source", "licence", "shared", "details")
+                },
                 rows=arrays[ROWS],
                 metrics=metrics,
                 values={name: arrays[name] for name in metrics},

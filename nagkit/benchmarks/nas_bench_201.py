@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from nagkit.benchmarks import readers, registry
-from nagkit.benchmarks.columns import Columns
+from nagkit.benchmarks.columns import FORMAT, Columns
 from nagkit.errors import DataDamagedError
 from nagkit.metrics import Metric
 from nagkit.spaces.nas_bench_201 import POOL, NasBench201
@@ -124,8 +124,8 @@ def columns(dataset: str) -> Columns:
 
 
 def converted(dataset: str) -> Path:
-    """Where the table file of a data set is kept; the name tells the version and the files it was made of."""
-    made_of = hashlib.sha256(repr([VERSION, *(file.sha256 for file in files(dataset))]).encode()).hexdigest()
+    """Where the table file of a data set is kept; the name tells the versions and the files it was made of."""
+    made_of = hashlib.sha256(repr([VERSION, FORMAT, *(file.sha256 for file in files(dataset))]).encode()).hexdigest()
     return registry.cache_folder() / "tables" / f"nas-bench-201-{dataset}-{made_of[:12]}.safetensors"
 
 

@@ -22,7 +22,8 @@ class Table:
     """Known values of the architectures of one space, exact as they lie in the file, NaN where unknown.
 
     ``metrics`` are single numbers, asked for by ``look_up``; ``curves`` are numbers by epoch, asked for by ``curve``.
-    An architecture has the values of every other one that is the same under ``identity`` (``space.canonical``).
+    An architecture has the values of every other one that is the same under ``identity`` (``space.canonical``). A
+    metric may be shared more widely, where one measurement serves a whole class: see ``known`` and ``classes``.
     """
 
     def __init__(self, columns: Columns) -> None:
@@ -63,9 +64,12 @@ class Table:
         return self._gather(self._stored(tokens), self._metric(metric, self.curves))
 
     def known(self, metric: str) -> Int[np.ndarray, "n L"]:
-        """Every architecture that the table holds a value of, one for each class under ``identity``."""
-        values = self._columns.values[self._metric(metric, self.metrics)]
-        return self.space.at(self._columns.rows[~np.isnan(values)])
+        """Every architecture that the table holds a value of, one for each class that shares a measurement."""
+        return self._known(self._metric(metric, self.metrics))
+
+    def classes(self, tokens: Int[np.ndarray, "n L"], metric: str) -> Int[np.ndarray, "n"]:
+        """For each architecture the place in the space of the first that shares its measurement of the metric."""
+        return self._classes(tokens, self._metric(metric, self.metrics))
 
     def objective(self, metric: str) -> Objective:
         """The wish to improve a metric, by the values of this table."""
@@ -79,14 +83,23 @@ class Table:
 
     def sentence(self) -> str:
         """What the table holds, in words."""
-        of = "" if len(self._columns.rows) == self.space.size else f" of {self.space.size:,}"
-        classes = "" if self.identity == "string" else f" different under {self.identity!r}"
-        curves = f" and {len(self.curves)} curve{'s' * (len(self.curves) > 1)}" if self.curves else ""
+        names: dict[str, list[str]] = {}
+        for name in (*self.metrics, *self.curves):
+            names.setdefault(self._identity(name), []).append(name)
+        held = " and ".join(self._held(identity, columns) for identity, columns in names.items())
         return (
-            f"Table {self.name!r}: {len(self.metrics)} metrics{curves} of {len(self._columns.rows):,} "
-            f"architectures{classes}{of and ', from a space' + of} ({self.space.name}). {self.source} "
+            f"Table {self.name!r}: {held}, from a space of {self.space.size:,} ({self.space.name}). {self.source} "
             f"Licence: {self.licence}."
         )
+
+    def _held(self, identity: str, names: Sequence[str]) -> str:
+        """What is known under one identity, in words."""
+        kinds = ("metric", sum(name in self.metrics for name in names)), ("curve", sum(n in self.curves for n in names))
+        what = " and ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in kinds if count)
+        counts = [len(self._known(name)) for name in names]
+        some = "up to " if min(counts) < max(counts) else ""
+        different = "" if identity == "string" else f" different under {identity!r}"
+        return f"{what} of {some}{max(counts):,} architectures{different}"
 
     def __repr__(self) -> str:
         return self.sentence()
@@ -100,6 +113,17 @@ class Table:
         stored = np.full(self.space.size, -1)
         stored[self._representative(rows)] = np.arange(len(rows))
         return stored[self._representative(np.arange(self.space.size))]
+
+    def _identity(self, name: str) -> str:
+        return self._columns.shared.get(name, self.identity)
+
+    def _classes(self, tokens: Int[np.ndarray, "n L"], name: str) -> Int[np.ndarray, "n"]:
+        return self.space.index(self.space.canonical(tokens, self._identity(name)))
+
+    def _known(self, name: str) -> Int[np.ndarray, "n L"]:
+        values = self._columns.values[name].reshape(len(self._columns.rows), -1)
+        tokens = self.space.at(self._columns.rows[~np.isnan(values).all(1)])
+        return tokens[np.unique(self._classes(tokens, name), return_index=True)[1]]
 
     def _representative(self, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
         return self.space.index(self.space.canonical(self.space.at(rows), self.identity))

@@ -64,6 +64,20 @@ class BenchmarkContract:
         known = ~np.isnan(benchmark.look_up(space.all() if space.size <= ENUMERABLE else few, names))
         assert known.any(0).all(), [name for name, some in zip(names, known.any(0), strict=True) if not some]
 
+    def test_known_are_architectures_with_a_value_and_no_two_share_it(self, benchmark, names):
+        for name in names:
+            known = benchmark.known(name)
+            assert len(known) and np.isfinite(benchmark.look_up(known, name)).all(), name
+            assert len(np.unique(benchmark.classes(known, name))) == len(known), name
+
+    def test_an_architecture_has_a_value_exactly_when_its_class_is_known(self, benchmark, tokens, names):
+        for name in names:
+            of_class = dict(
+                zip(*(f(benchmark.known(name), name) for f in (benchmark.classes, benchmark.look_up)), strict=True)
+            )
+            expected = [of_class.get(own, np.nan) for own in benchmark.classes(tokens, name)]
+            assert np.array_equal(benchmark.look_up(tokens, name), expected, equal_nan=True), name
+
     def test_the_place_in_a_batch_does_not_matter(self, benchmark, tokens, names):
         values = benchmark.look_up(tokens, names)
         order = np.random.default_rng(2).permutation(len(tokens))
@@ -115,6 +129,8 @@ class BenchmarkContract:
         calls = [
             lambda: benchmark.look_up(tokens, misspelt),
             lambda: benchmark.look_up(tokens, [names[0], misspelt]),
+            lambda: benchmark.known(misspelt),
+            lambda: benchmark.classes(tokens, misspelt),
             lambda: benchmark.objective(misspelt),
             lambda: benchmark.constraint(misspelt, high=1),
         ]

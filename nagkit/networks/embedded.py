@@ -1,7 +1,7 @@
 """The embedded table as a file, made of a ledger, and a ledger's trainings made of such a file.
 
 The file lists all 15,625 rows, so that params and flops are exact for each; trained and timed values are those of
-the class that a row belongs to, NaN where its class is not trained yet. A *place* is that of a class's first row.
+the class that a row belongs to (and shares with it), NaN where its class is not trained yet. A *place* is that of a class's first row.
 """
 
 import json
@@ -22,6 +22,7 @@ SPACE = NasBench201()
 IDENTITY = "function"  # cells of one class share a training
 CLASSES = 10
 LICENCE = "MIT"
+EXACT = ("params", "flops")  # of every row; all else is measured once for each class
 LATENCY = ("latency_cpu", "latency_cpu_spread")
 CURVES: dict[
     str, tuple[str, str, Literal["max", "min"], str]
@@ -70,16 +71,14 @@ def columns(
         rows=np.arange(SPACE.size),
         metrics={metric.name: metric for metric, _ in listed},
         values={metric.name: values for metric, values in listed},
+        shared={metric.name: IDENTITY for metric, _ in listed if metric.name not in EXACT},
         details={**about, "trained": len(trainings), "versions": [json.loads(text) for text in versions]},
     )
 
 
 def trainings(table: Columns, about: Mapping[str, Any], seed: int) -> Iterator[Training]:
     """The trainings that a table holds; none when it is about something else or another seed."""
-    found = {name: table.details.get(name) for name in about}
-    if json.dumps(found, sort_keys=True) != json.dumps(about, sort_keys=True) or table.metrics[
-        "train_time"
-    ].seeds != str(seed):
+    if not same(table, about) or table.metrics["train_time"].seeds != str(seed):
         return
     seconds = table.values["train_time"]
     for place in places().tolist():
@@ -140,9 +139,9 @@ def _latency(name: str, timings: Mapping[int, Mapping[int, float]], processor: s
     values = _spread({place: [median, high - low] for place, (low, median, high) in quartiles.items()}, 2)
     shared: dict[str, Any] = {"dataset": name, "device": f"{processor}, one thread", "batch": 1, "licence": LICENCE}
     rounds = max(map(len, timings.values()))
-    source = f"Measured by nagkit without dead edges, median of {rounds} rounds over all cells."
+    source = f"Measured by nagkit without dead edges, median of up to {rounds} rounds through the cells."
     yield Metric(LATENCY[0], "ms", "min", source=source, **shared), values[:, 0].copy()
-    source = f"Distance between the quartiles of the {rounds} rounds of {LATENCY[0]}."
+    source = f"Distance between the quartiles of the up to {rounds} rounds of {LATENCY[0]}."
     yield Metric(LATENCY[1], "ms", "min", source=source, **shared), values[:, 1].copy()
 
 

@@ -35,6 +35,7 @@ def small(**changes):
             "loss": np.array([[3, 2, 1], [1, 1, 1], [0.5, 0.25, np.nan]], dtype=np.float32),
             "cost": np.array([1, 2, 3], dtype=np.int32),
         },
+        "shared": {"accuracy": "function"},
         "details": {"recipe": {"width": 8}, "note": "é ≤"},
     }
     return Columns(**{**parts, **changes})
@@ -46,7 +47,7 @@ def path(tmp_path):
 
 
 def assert_same(found, expected):
-    for name in ("name", "space", "identity", "source", "licence", "details"):
+    for name in ("name", "space", "identity", "source", "licence", "shared", "details"):
         assert getattr(found, name) == getattr(expected, name)
     assert list(found.metrics.items()) == list(expected.metrics.items())
     assert np.array_equal(found.rows, expected.rows)
@@ -105,7 +106,7 @@ def test_a_table_as_large_as_the_space_opens_in_50_ms(path):
     rng = np.random.default_rng(0)
     values = {f"m{i}": rng.random(15_625) for i in range(45)}
     metrics = {name: replace(ACCURACY, name=name) for name in values}
-    small(rows=np.arange(15_625), values=values, metrics=metrics).write(path)
+    small(rows=np.arange(15_625), values=values, metrics=metrics, shared={}).write(path)
     took = []
     for _ in range(5):
         start = time.perf_counter()

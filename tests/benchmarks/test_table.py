@@ -1,6 +1,6 @@
 """A table as a benchmark: what it holds of some cells is known of every cell of their class, and of no other."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,9 +116,44 @@ def test_curves_are_asked_for_by_curve(table):
         table.curve(stored, "accuracy")
 
 
+def all_strings():
+    """Every string with its exact cost, and an accuracy that the strings of a class share."""
+    cells = SPACE.all()
+    first = SPACE.index(SPACE.canonical(cells, "function"))
+    accuracy = np.where(first % 3, np.random.default_rng(0).random(SPACE.size)[first], np.nan)
+    values = {"accuracy": accuracy, "cost": np.arange(SPACE.size) / 1e3}
+    return replace(
+        columns_of(np.arange(SPACE.size), "string"),
+        metrics={"accuracy": ACCURACY, "cost": COST},
+        values=values,
+        shared={"accuracy": "function"},
+    )
+
+
+class TestSharedMeasurements(BenchmarkContract):
+    @pytest.fixture
+    def benchmark(self):
+        return Table(all_strings())
+
+
+def test_strings_that_share_a_measurement_are_known_once_and_keep_their_own_costs(tmp_path):
+    all_strings().write(tmp_path / "table")
+    table = Table(Columns.open(tmp_path / "table"))
+    known, cells = table.known("accuracy"), SPACE.all()
+    assert np.array_equal(SPACE.canonical(known, "function"), known)
+    assert len(known) == len(np.unique(table.look_up(cells, "accuracy")[table.classes(cells, "accuracy") % 3 > 0]))
+    assert np.array_equal(table.known("cost"), cells)
+    assert np.array_equal(table.look_up(cells, "cost"), np.arange(SPACE.size) / 1e3)
+    assert table.sentence().startswith(
+        f"Table 'toy/table': 1 metric of {len(known):,} architectures different under 'function' "
+        "and 1 metric of 15,625 architectures, from a space of 15,625 (nas-bench-201)."
+    )
+
+
 def test_it_says_in_a_sentence_what_it_holds(table):
     assert repr(table) == (
-        f"Table 'toy/table': 2 metrics and 1 curve of {len(some_rows())} architectures different under 'benchmark', "
+        f"Table 'toy/table': 2 metrics and 1 curve of up to {len(some_rows())} architectures "
+        "different under 'benchmark', "
         "from a space of 15,625 (nas-bench-201). Made for this test. Licence: MIT."
     )
     assert table.details["recipe"] == "toy"
@@ -133,7 +168,7 @@ def test_nobody_can_change_what_a_table_offers(table):
 @pytest.mark.parametrize("changes", [{"rows": np.array([0, 15_625])}, {"space": "nas-bench-202"}])
 def test_a_table_that_does_not_belong_to_its_space_is_refused(changes):
     with pytest.raises(ArgumentError, match=next(iter(changes))):
-        Table(dataclasses.replace(columns_of([0, 1]), **changes))
+        Table(replace(columns_of([0, 1]), **changes))
 
 
 def test_what_is_no_table_is_refused(as_a_user):

@@ -22,12 +22,13 @@ from nagkit.errors import ArgumentError, DataDamagedError
 from nagkit.networks import builder
 from nagkit.networks.builder import ROUNDS, Build, build, order
 from nagkit.networks.digits import ImageRecipe
+from nagkit.networks.ledger import Training
 from nagkit.networks.training import TrainingRecipe
 from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.spaces.skeleton import MICRO
 
 SPACE = NasBench201()
-CELLS = 6
+CELLS = 4
 TINY = {"task": ImageRecipe("tiny", images=(40, 20, 20)), "training": TrainingRecipe(epochs=2, batch=20)}
 
 
@@ -126,6 +127,8 @@ def test_cells_of_one_class_share_a_training_and_others_are_unknown(undisturbed)
     values = table.look_up(SPACE.all(), "test_accuracy")
     known = np.isin(SPACE.index(SPACE.canonical(SPACE.all(), "function")), SPACE.index(order()[:CELLS]))
     assert np.array_equal(np.isfinite(values), known)
+    assert len(table.known("test_accuracy")) == len(table.known("latency_cpu")) == CELLS
+    assert len(table.known("params")) == SPACE.size
 
 
 def test_a_new_ledger_goes_on_from_the_shipped_table(undisturbed, tmp_path):
@@ -140,6 +143,20 @@ def test_a_new_ledger_goes_on_from_the_shipped_table(undisturbed, tmp_path):
     for name in ("val_loss_curve", "test_accuracy", "train_time"):
         assert np.array_equal(again.values[name][place], done.values[name][place])
     assert again.details["versions"] == done.details["versions"]
+
+
+def test_a_ledger_that_was_begun_without_the_shipped_table_takes_it_over(undisturbed, tmp_path):
+    shipped = tmp_path / "table.safetensors"
+    done = tiny(undisturbed[0]).columns()
+    done.write(shipped)
+    path = tmp_path / "ledger.sqlite"
+    list(islice(tiny(path).run(1), 1))  # one cell of its own
+    kept = trained(path)
+    again = tiny(path, shipped=shipped).columns()
+    for name in ("val_loss_curve", "test_accuracy"):
+        assert np.array_equal(again.values[name], done.values[name], equal_nan=True)
+    assert len(trained(path)) == CELLS
+    assert kept[0] in trained(path)
 
 
 def test_latencies_come_from_the_shipped_table_until_this_machine_has_timed_as_many(undisturbed, tmp_path, monkeypatch):
@@ -186,11 +203,44 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path):
         list(tiny(path).run(1))
 
 
+def test_a_path_that_cannot_be_written_is_not_called_damaged(tmp_path):
+    (tmp_path / "file").write_text("A file, no folder.")
+    for path in (tmp_path, tmp_path / "file" / "ledger.sqlite"):
+        with pytest.raises(ArgumentError, match="Give another path"):
+            tiny(path).open()
+
+
+def test_a_ledger_in_use_is_not_called_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr("nagkit.networks.ledger._PATIENCE", 0.01)
+    path = tmp_path / "ledger.sqlite"
+    training = Training(0, 0, (0,) * 6, {"test_loss": [1.0]}, 1.0, {})
+    with closing(tiny(path).open()) as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for write in (lambda: ledger.add([training]), lambda: ledger.add_timing(0, 0, "A processor", 1.0)):
+            with pytest.raises(ArgumentError, match="locked.*wait until no other process"):
+                write()
+        other.execute("ROLLBACK")
+        ledger.add([training])
+        assert ledger.trained(0) == {0: training}
+
+
+def test_trainings_that_cannot_be_written_leave_no_open_transaction(tmp_path):
+    good = Training(0, 0, (0,) * 6, {"test_loss": [1.0]}, 1.0, {})
+    with closing(tiny(tmp_path / "ledger.sqlite").open()) as ledger:
+        with pytest.raises(DataDamagedError, match="NOT NULL"):
+            ledger.add([replace(good, cell=1), replace(good, cell=2, seconds=None), replace(good, seconds=None)])
+        assert ledger.trained(0) == {}
+        ledger.add([good])
+        assert ledger.trained(0) == {0: good}
+
+
 def test_wrong_arguments_are_refused_before_any_work(tmp_path):
     with pytest.raises(ArgumentError, match="'mid8'"):
         build("mid9")
     with pytest.raises(ArgumentError, match="limit must be a whole number from 1 to 5390"):
         tiny(tmp_path / "ledger.sqlite").run(0)
+    with pytest.raises(ArgumentError, match="seed must be a whole number from 0"):
+        build("mid8", seed=2**70)
     assert not list(tmp_path.iterdir())
 
 
