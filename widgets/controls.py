@@ -150,13 +150,14 @@ def _whole(name: str, value: int, low: int, high: int, step: int = 1) -> ipw.Int
 
 
 def _limit(slider: ipw.FloatSlider, settings: Settings, metric: str | None, limits: dict[str, float]) -> None:
-    """Let the slider run over all values of the metric; the end of it means no limit."""
+    """Let the slider run over all values of the metric: its lowest stop is one that some value meets, its end no limit."""
     slider.disabled = metric is None
     if metric is None:
         return
     low, high = settings.span(metric)
     step = 10 ** math.floor(math.log10((high - low) / 50)) if high > low else 1.0
-    bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
+    bottom, top = math.ceil(low / step) * step, math.ceil(high / step) * step
+    bottom += step * (bottom < low)  # where the product was rounded down
     with slider.hold_trait_notifications():
         slider.min, slider.max, slider.step = min(bottom, slider.max), top, step
         slider.min, slider.value = bottom, min(limits.get(metric, top), top)

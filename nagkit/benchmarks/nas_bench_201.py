@@ -244,7 +244,7 @@ def _proxies(about: Dataset) -> Iterator[Column]:
         values = _csv(file, proxy)
         values = np.where(np.isinf(values), np.nan, values)
         how = "Zero-cost proxy of an untrained network."
-        yield _metric(proxy, "score", "max", [file], how, dataset=about.title, epochs=0), _lexicographic(values)
+        yield _metric(proxy, "score", "max", [file], how, dataset=about.title), _lexicographic(values)
 
 
 def _latencies(about: Dataset) -> Iterator[Column]:

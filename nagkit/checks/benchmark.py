@@ -72,9 +72,8 @@ class BenchmarkContract:
 
     def test_an_architecture_has_a_value_exactly_when_its_class_is_known(self, benchmark, tokens, names):
         for name in names:
-            of_class = dict(
-                zip(*(f(benchmark.known(name), name) for f in (benchmark.classes, benchmark.look_up)), strict=True)
-            )
+            known = benchmark.known(name)
+            of_class = dict(zip(benchmark.classes(known, name), benchmark.look_up(known, name), strict=True))
             expected = [of_class.get(own, np.nan) for own in benchmark.classes(tokens, name)]
             assert np.array_equal(benchmark.look_up(tokens, name), expected, equal_nan=True), name
 

@@ -1,7 +1,8 @@
 """The embedded table as a file, made of a ledger, and a ledger's trainings made of such a file.
 
 The file lists all 15,625 rows, so that params and flops are exact for each; trained and timed values are those of
-the class that a row belongs to (and shares with it), NaN where its class is not trained yet. A *place* is that of a class's first row.
+the class that a row belongs to, and marked as shared by it; NaN where the class is not trained yet. A *place* is that
+of a class's first row.
 """
 
 import json

@@ -138,16 +138,25 @@ def test_automatic_strength_takes_the_place_of_the_slider(studio):
 
 def test_a_limit_in_the_panel_holds_for_all(studio):
     slider = studio.controls.sizes["flops"]
-    slider.value = limit = round(slider.min + 0.3 * (slider.max - slider.min))
+    slider.value = limit = slider.min + 0.3 * (slider.max - slider.min)
     table = studio.controls.settings.wish("flops")
     assert (table.values(studio.tokens) <= limit).all()
+
+
+@pytest.mark.parametrize("name", ["params", "flops"])
+def test_the_lowest_limit_of_a_slider_can_be_met(studio, name):
+    slider = studio.controls.sizes[name]
+    slider.value = slider.min
+    assert studio.controls.settings.limits == ((name, slider.min),)
+    studio.generate.click()
+    assert (studio.controls.settings.wish(name).values(studio.tokens) <= slider.min).all()
 
 
 def test_an_unsatisfiable_limit_shows_its_sentence_and_nothing_is_lost(studio):
     studio.generate.click()
     kept = studio.tokens
     slider = studio.controls.sizes["params"]
-    slider.value = slider.min
+    slider.min = slider.value = -1  # beyond what the panel offers
     assert "role='alert'" in studio.status.value
     assert "params" in studio.status.value
     assert (studio.tokens == kept).all()
@@ -158,7 +167,7 @@ def test_an_unsatisfiable_limit_shows_its_sentence_and_nothing_is_lost(studio):
 
 def test_where_nothing_was_generated_a_cell_sees_the_refusal(studio):
     slider = studio.controls.sizes["params"]
-    slider.value = slider.min
+    slider.min = slider.value = -1  # beyond what the panel offers
     with pytest.raises(UnsatisfiableError):
         studio.front.table()
 
