@@ -51,7 +51,7 @@ class Build:
     """One table to build: the images, how to train on them, with which seed, and the ledger that holds the work.
 
     ``seed`` is that of the initial weights and of the order of the images, the same for every cell. ``shipped`` is
-    the table that an empty ledger starts from; without one it starts from nothing.
+    a table whose trainings of the same build the ledger takes over where it has none of its own.
     """
 
     task: ImageRecipe
@@ -60,15 +60,18 @@ class Build:
     seed: int = 0
     shipped: Path | None = None
 
+    def __post_init__(self) -> None:
+        arguments.whole("seed", self.seed, low=0, high=2**63 - 1)
+
     def about(self) -> dict[str, object]:
         """Everything that a number in the table depends on, except cell, seed and versions."""
         return {"task": asdict(self.task), "training": asdict(self.training), "skeleton": asdict(MICRO)}
 
     def open(self) -> Ledger:
-        """The ledger, begun with the shipped table where there is one and the ledger is new."""
+        """The ledger, with every training of the shipped table that it lacked, so that no table loses any."""
         ledger = Ledger(self.ledger, self.about())
         before = self._before()
-        if before is not None and not ledger.trained(self.seed):
+        if before is not None:
             ledger.add(embedded.trainings(before, self.about(), self.seed))
         return ledger
 
@@ -125,7 +128,7 @@ def build(task: str = "mid8", path: str | Path | None = None, seed: int = 0) -> 
     """
     recipe = RECIPES[arguments.one_of("task", task, RECIPES)]
     ledger = Path(f"runs/build/digits-{task}.sqlite") if path is None else Path(path)
-    return Build(recipe, ledger, seed=arguments.whole("seed", seed, low=0), shipped=shipped(task))
+    return Build(recipe, ledger, seed=seed, shipped=shipped(task))
 
 
 def shipped(task: str = "mid8") -> Path:

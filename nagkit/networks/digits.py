@@ -5,15 +5,18 @@ Notation: s the image side in pixels. Grey values are 0 to 1 until the end, when
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit import arguments
+from nagkit.errors import ArgumentError
 
 SPLITS = ("train", "validation", "test")
 _SHARES = np.array([0.6, 0.2, 0.2])  # of the source digits, and so of the handwriting
 _COLUMNS = {"train": (0.0, 0.5), "validation": (0.5, 0.75), "test": (0.75, 1.0)}  # of each photograph
+_MOST_IMAGES = 1_000_000  # of a split
 _FLAT = 0.05  # grey values; a patch with less contrast stays weak, so that the grain of the sky is not blown up
 
 
@@ -40,14 +43,25 @@ class ImageRecipe:
 
     def __post_init__(self) -> None:
         arguments.whole("side", self.side, low=4, high=32)
-        arguments.whole("seed", self.seed, low=0)
-        for count in self.images:
-            arguments.whole("images", count)
+        arguments.whole("seed", self.seed, low=0, high=2**63 - 1)
+        if not isinstance(self.name, str) or not self.name:
+            raise ArgumentError(f"name must be a text of at least one letter; got {self.name!r:.80}.")
+        if not isinstance(self.polarity, bool):
+            raise ArgumentError(f"polarity must be True or False; got {self.polarity!r:.80}.")
+        for count in _several("images", self.images, len(SPLITS)):
+            arguments.whole("images", count, high=_MOST_IMAGES)
+        least, most = (arguments.real("scale", factor, 0.1, 10) for factor in _several("scale", self.scale, 2))
+        if least > most:
+            raise ArgumentError(f"scale must be (least, most) with least up to most; got {self.scale}.")
         arguments.real("rotation", self.rotation, 0, 180)
-        for factor in self.scale:
-            arguments.real("scale", factor, 0.1, 10)
         for name in ("shift", "texture", "noise"):
             arguments.real(name, getattr(self, name), 0, 10)
+
+
+def _several(argument: str, value: object, length: int) -> tuple[Any, ...]:
+    if not isinstance(value, tuple) or len(value) != length:
+        raise ArgumentError(f"{argument} must be a tuple of {length} numbers; got {value!r:.80}.")
+    return value
 
 
 RECIPES = {recipe.name: recipe for recipe in (ImageRecipe("mid8"),)}

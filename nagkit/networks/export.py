@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from nagkit import arguments
-from nagkit.errors import ArgumentError, PackageMissingError
+from nagkit.errors import PackageMissingError
 from nagkit.files import write_atomically
 from nagkit.networks.network import edges
+from nagkit.networks.network import image_shape as check_image_shape
 from nagkit.space import Architecture
-from nagkit.spaces.skeleton import PUBLISHED, Skeleton
+from nagkit.spaces.skeleton import MOST_CLASSES, PUBLISHED, Skeleton
 
 
 def to_onnx(network: nn.Module, path: str | os.PathLike[str], image_shape: Sequence[int] = (3, 32, 32)) -> Path:
@@ -28,9 +29,7 @@ def to_onnx(network: nn.Module, path: str | os.PathLike[str], image_shape: Seque
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise PackageMissingError(f"Export to ONNX needs {' and '.join(missing)}: pip install 'nagkit[onnx]'.")
-    if not isinstance(network, nn.Module):
-        raise ArgumentError(f"network must be a torch.nn.Module; got {type(network).__name__}. build makes one.")
-    example = torch.zeros(2, *(arguments.whole("image_shape", side) for side in image_shape))
+    example = torch.zeros(2, *check_image_shape(image_shape, network))
     training = network.training
     try:
         with _third_parties_quiet():
@@ -72,7 +71,8 @@ def to_python(architecture: Architecture, classes: int = 10, skeleton: Skeleton 
     Its parameters have the names that ``build`` gives them, so that the ``state_dict`` of one loads into the other.
     """
     symbols = edges(architecture)
-    arguments.whole("classes", classes)
+    arguments.whole("classes", classes, high=MOST_CLASSES)
+    arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
     cell = _cell(symbols)
     residual = skeleton.reduction == "residual"
     network = _network(skeleton, classes, "{}" if "channels" in cell else "")

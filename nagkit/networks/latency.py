@@ -1,5 +1,6 @@
 """How long a network takes on this machine, on one thread."""
 
+import math
 import platform
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from nagkit import arguments
-from nagkit.errors import ArgumentError
+from nagkit.networks.network import image_shape as check_image_shape
 from nagkit.networks.training import one_thread
 
 
@@ -34,15 +35,10 @@ def measure(
         batch: images in a pass.
         warm_up: passes before the clock starts.
     """
-    if not isinstance(network, nn.Module):
-        raise ArgumentError(f"network must be a torch.nn.Module; got {type(network).__name__}. build makes one.")
-    if len(image_shape) != 3:
-        raise ArgumentError(f"image_shape must be (channels, height, width); got {tuple(image_shape)}.")
-    shape = [arguments.whole("image_shape", side) for side in image_shape]
+    shape = (arguments.whole("batch", batch, high=65_536), *check_image_shape(image_shape, network))
     arguments.whole("runs", runs)
     arguments.whole("warm_up", warm_up, low=0)
-    images = torch.linspace(-1, 1, arguments.whole("batch", batch) * shape[0] * shape[1] * shape[2])
-    images = images.reshape(batch, *shape)
+    images = torch.linspace(-1, 1, math.prod(shape)).reshape(shape)
     training = network.training
     try:
         with one_thread(), torch.inference_mode():

@@ -5,13 +5,15 @@ A cell is named by its place in the list of all rows of its space (``space.index
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nagkit.errors import ArgumentError, DataDamagedError
+from nagkit.errors import ArgumentError, DataDamagedError, NagkitError
 
+_PATIENCE = 60.0  # seconds to wait for another process to finish writing
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS trained (
@@ -49,18 +51,17 @@ class Ledger:
         Args:
             about: what is built (recipes, skeleton); a ledger of something else is refused.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=60)
+        with _refusals(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
         try:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-            self._agree(about)
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise DataDamagedError(f"{path} is no ledger of a build ({error}). Move it away to begin anew.") from None
-        except ArgumentError:
+            with _refusals(path):
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.executescript(_SCHEMA)
+                self._agree(about)
+        except NagkitError:
             self.close()
             raise
 
@@ -84,26 +85,44 @@ class Ledger:
             (t.cell, t.seed, json.dumps(t.tokens), json.dumps(dict(t.curves)), t.seconds, json.dumps(dict(t.versions)))
             for t in trainings
         ]
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR IGNORE INTO trained VALUES (?, ?, ?, ?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        with _refusals(self.path), self._db:  # commits, or rolls back
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR IGNORE INTO trained VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def trained(self, seed: int) -> dict[int, Training]:
         """Every finished training with this seed, by cell."""
         query = "SELECT cell, tokens, curves, seconds, versions FROM trained WHERE seed = ? ORDER BY cell"
-        return {
-            cell: Training(cell, seed, tuple(json.loads(tokens)), json.loads(curves), seconds, json.loads(versions))
-            for cell, tokens, curves, seconds, versions in self._db.execute(query, (seed,))
-        }
+        with _refusals(self.path):
+            return {
+                cell: Training(cell, seed, tuple(json.loads(tokens)), json.loads(curves), seconds, json.loads(versions))
+                for cell, tokens, curves, seconds, versions in self._db.execute(query, (seed,))
+            }
 
     def add_timing(self, cell: int, number: int, processor: str, milliseconds: float) -> None:
         """Write down what a cell took in round ``number``."""
-        self._db.execute("INSERT OR IGNORE INTO timings VALUES (?, ?, ?, ?)", (cell, number, processor, milliseconds))
+        row = (cell, number, processor, milliseconds)
+        with _refusals(self.path):
+            self._db.execute("INSERT OR IGNORE INTO timings VALUES (?, ?, ?, ?)", row)
 
     def timings(self, processor: str) -> dict[int, dict[int, float]]:
         """Milliseconds on this processor: cell -> round -> value."""
         found: dict[int, dict[int, float]] = {}
         query = "SELECT cell, round, milliseconds FROM timings WHERE processor = ? ORDER BY cell, round"
-        for cell, number, milliseconds in self._db.execute(query, (processor,)):
-            found.setdefault(cell, {})[number] = milliseconds
+        with _refusals(self.path):
+            for cell, number, milliseconds in self._db.execute(query, (processor,)):
+                found.setdefault(cell, {})[number] = milliseconds
         return found
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """What SQLite and the file system refuse inside, as errors of nagkit."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:  # not permitted, no space, a folder, in use
+        raise ArgumentError(
+            f"path must be a ledger that can be read and written now; {path} cannot ({error}). "
+            "Give another path, or wait until no other process writes to it."
+        ) from None
+    except sqlite3.DatabaseError as error:
+        raise DataDamagedError(f"{path} is no ledger of a build ({error}). Move it away to begin anew.") from None

@@ -7,7 +7,7 @@ to node 3, and a node is the sum of its edges.
 import functools
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.space import Architecture
 from nagkit.spaces.nas_bench_201 import CELL_EDGES, SYMBOLS, NasBench201
-from nagkit.spaces.skeleton import PUBLISHED, Skeleton
+from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES, PUBLISHED, Skeleton
 
 
 class Convolution(nn.Sequential):
@@ -104,14 +104,14 @@ def build(
     """The network of an architecture, with initial weights that depend on nothing but the seed.
 
     Args:
-        prune: leave out the operations that lie on no path from input to output. They cost time and parameters
-            but, with the initial weights, do not change the output; the parameter counts of the benchmark keep them.
+        prune: leave out the operations that lie on no path from input to output. They cost time and parameters but,
+            for the same weights, do not change the output; the parameter counts of the benchmark keep them. One
+            seed gives different initial weights with and without them, because they draw theirs as well.
         seed: of PyTorch's usual initial law (uniform within 1/sqrt(fan-in)); normalisation starts as the identity.
     """
     symbols = edges(architecture, prune)
-    arguments.whole("classes", classes)
-    if not isinstance(skeleton, Skeleton):
-        raise ArgumentError(f"skeleton must be a Skeleton, for example PUBLISHED or MICRO; got {skeleton!r:.80}.")
+    arguments.whole("classes", classes, high=MOST_CLASSES)
+    arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
     with torch.device("meta"):  # the constructors would draw from the global random state
         layers: list[nn.Module] = []
         for stage, channels in enumerate(skeleton.channels):
@@ -133,6 +133,8 @@ def edges(architecture: Architecture, prune: bool = True) -> dict[tuple[int, int
             f"architecture must belong to the space {NasBench201.name!r}, the only one that can be built; "
             f"got one of {architecture.space!r}."
         )
+    if not isinstance(prune, bool):
+        raise ArgumentError(f"prune must be True or False; got {prune!r:.80}.")
     space, row = NasBench201(), architecture.tokens
     kept = space.alive(np.array([row]))[0] if prune else [SYMBOLS[k] != "none" for k in row]
     return {edge: SYMBOLS[k] for edge, k, keep in zip(CELL_EDGES, row, kept, strict=True) if keep}
@@ -156,3 +158,19 @@ def initialise(network: Network, seed: int) -> Network:
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()  # ones and zeros, nothing random
     return network
+
+
+def image_shape(value: object, network: nn.Module) -> tuple[int, int, int]:
+    """``value`` as (channels, height, width) of an image for ``network``; any channels where it is not nagkit's own."""
+    if not isinstance(network, nn.Module):
+        raise ArgumentError(f"network must be a torch.nn.Module; got {type(network).__name__}. build makes one.")
+    if not isinstance(value, Sequence) or len(value) != 3:
+        raise ArgumentError(
+            f"image_shape must be (channels, height, width), for example (3, 32, 32); got {value!r:.80}."
+        )
+    channels, height, width = (arguments.whole("image_shape", size, high=LARGEST_IMAGE) for size in value)
+    if isinstance(network, Network) and channels != (wanted := network.stem[0].in_channels):
+        raise ArgumentError(
+            f"image_shape must begin with {wanted}, the channels that the network takes; got {tuple(value)}."
+        )
+    return channels, height, width

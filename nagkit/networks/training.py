@@ -63,8 +63,10 @@ def train(network: nn.Module, task: Task, recipe: TrainingRecipe | None = None, 
         raise ArgumentError(f"network must be a torch.nn.Module; got {type(network).__name__}. build makes one.")
     if not isinstance(task, Task):
         raise ArgumentError(f"task must be a Task; got {type(task).__name__}. render('mid8') makes one.")
-    rng = np.random.default_rng(arguments.whole("seed", seed, low=0))
-    return _epochs(network, task, recipe or TrainingRecipe(), rng)
+    recipe = TrainingRecipe() if recipe is None else recipe
+    arguments.instance("recipe", recipe, TrainingRecipe, "TrainingRecipe(epochs=12)")
+    rng = np.random.default_rng(arguments.whole("seed", seed, low=0, high=2**63 - 1))
+    return _epochs(network, task, recipe, rng)
 
 
 @dataclass(frozen=True)

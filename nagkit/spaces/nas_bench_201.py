@@ -84,6 +84,7 @@ class NasBench201(SearchSpace):
     ) -> Int[np.ndarray, "n"]:
         """Exact number of trainable parameters, operations on dead edges included, as in the benchmark."""
         n1, n3 = self.convolutions(tokens)
+        arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
         return skeleton.params(n1, n3, classes)
 
     def flops(
@@ -95,6 +96,7 @@ class NasBench201(SearchSpace):
     ) -> Int[np.ndarray, "n"]:
         """Exact multiply-accumulates for one image, as the benchmark counts them."""
         n1, n3 = self.convolutions(tokens)
+        arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
         return skeleton.flops(n1, n3, classes, image_size)
 
     def convolutions(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:

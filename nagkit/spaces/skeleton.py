@@ -4,9 +4,18 @@ Notation: C channels, r image side, k classes; n1, n3 the numbers of 1x1 and 3x3
 FLOPs are multiply-accumulates of convolutions and the classifier; pooling, normalisation and ReLU are not counted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nagkit import arguments
+from nagkit.errors import ArgumentError
+
+# With these no cost exceeds what 64 bits hold.
+WIDEST = 4096  # channels
+MOST_STAGES = 8
+MOST_CELLS = 100
+LARGEST_IMAGE = 4096  # pixels a side
+MOST_CLASSES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -15,6 +24,7 @@ class Skeleton:
 
     ``channels`` gives the width of each stage; each reduction halves the image side. A reduction is the strided
     ``"residual"`` block of NAS-Bench-201 (Dong & Yang, 2020, section 2) or a single strided ``"convolution"``.
+    At most 8 stages of at most 100 cells, each at most 4,096 wide.
     """
 
     channels: tuple[int, ...] = (16, 32, 64)
@@ -24,14 +34,17 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         arguments.one_of("reduction", self.reduction, ("residual", "convolution"))
-        arguments.whole("cells", self.cells)
-        arguments.whole("image_channels", self.image_channels)
-        for width in self.channels:
-            arguments.whole("channels", width)
+        sizes = {
+            "channels": _channels(self.channels),
+            "cells": arguments.whole("cells", self.cells, high=MOST_CELLS),
+            "image_channels": arguments.whole("image_channels", self.image_channels, high=WIDEST),
+        }
+        for name, value in sizes.items():
+            object.__setattr__(self, name, value)
 
     def params(self, n1, n3, classes: int):
         """Trainable parameters for the given numbers (or arrays) of convolutions in each cell."""
-        arguments.whole("classes", classes)
+        classes = arguments.whole("classes", classes, high=MOST_CLASSES)
         first, last = self.channels[0], self.channels[-1]
         total = 9 * self.image_channels * first + 2 * first + 2 * last + (last + 1) * classes
         for before, after in self._pairs():
@@ -44,8 +57,9 @@ class Skeleton:
 
     def flops(self, n1, n3, classes: int, image_size: int):
         """Multiply-accumulates of one forward pass over one square image."""
-        arguments.whole("classes", classes)
-        arguments.whole("image_size", image_size, low=2 ** (len(self.channels) - 1))
+        classes = arguments.whole("classes", classes, high=MOST_CLASSES)
+        smallest = 2 ** (len(self.channels) - 1)
+        image_size = arguments.whole("image_size", image_size, low=smallest, high=LARGEST_IMAGE)
         sides = [image_size]
         for _ in self.channels[1:]:
             sides.append((sides[-1] + 1) // 2)
@@ -60,6 +74,14 @@ class Skeleton:
 
     def _pairs(self):
         return list(zip(self.channels[:-1], self.channels[1:], strict=True))
+
+
+def _channels(value: object) -> tuple[int, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not 1 <= len(value) <= MOST_STAGES:
+        raise ArgumentError(
+            f"channels must be the widths of 1 to {MOST_STAGES} stages, for example (16, 32, 64); got {value!r:.80}."
+        )
+    return tuple(arguments.whole("channels", width, high=WIDEST) for width in value)
 
 
 PUBLISHED = Skeleton()

@@ -217,21 +217,23 @@ def test_a_ledger_in_use_is_not_called_damaged(tmp_path, monkeypatch):
     with closing(tiny(path).open()) as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for write in (lambda: ledger.add([training]), lambda: ledger.add_timing(0, 0, "A processor", 1.0)):
-            with pytest.raises(ArgumentError, match="locked.*wait until no other process"):
+            with pytest.raises(ArgumentError, match=r"locked.*wait until no other process"):
                 write()
         other.execute("ROLLBACK")
         ledger.add([training])
         assert ledger.trained(0) == {0: training}
 
 
-def test_trainings_that_cannot_be_written_leave_no_open_transaction(tmp_path):
-    good = Training(0, 0, (0,) * 6, {"test_loss": [1.0]}, 1.0, {})
+def test_on_a_full_disk_all_of_a_batch_is_written_or_nothing(tmp_path):
+    batch = [Training(cell, 0, (0,) * 6, {"test_loss": [0.5] * 500}, 1.0, {}) for cell in range(100)]
     with closing(tiny(tmp_path / "ledger.sqlite").open()) as ledger:
-        with pytest.raises(DataDamagedError, match="NOT NULL"):
-            ledger.add([replace(good, cell=1), replace(good, cell=2, seconds=None), replace(good, seconds=None)])
+        ledger._db.execute("PRAGMA max_page_count = 1")  # as many as there are
+        with pytest.raises(ArgumentError, match="full"):
+            ledger.add(batch)
         assert ledger.trained(0) == {}
-        ledger.add([good])
-        assert ledger.trained(0) == {0: good}
+        ledger._db.execute("PRAGMA max_page_count = 100000")
+        ledger.add(batch)
+        assert list(ledger.trained(0).values()) == batch
 
 
 def test_wrong_arguments_are_refused_before_any_work(tmp_path):

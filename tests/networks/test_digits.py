@@ -79,7 +79,23 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_name():
     assert set(RECIPES) == {"mid8"}
 
 
-@pytest.mark.parametrize("wrong", [{"side": 2}, {"images": (0, 1, 1)}, {"noise": -1.0}, {"seed": -1}])
-def test_impossible_recipes_are_refused(wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"side": 2},
+        {"images": (0, 1, 1)},
+        {"images": (1, 2)},
+        {"images": 5},
+        {"noise": -1.0},
+        {"seed": -1},
+        {"seed": 2**63},
+        {"scale": (1.0,)},
+        {"scale": (1.2, 0.8)},
+        {"polarity": "no"},
+        {"name": None},
+        {"name": ""},
+    ],
+)
+def test_impossible_recipes_are_refused(wrong, as_a_user):
     with pytest.raises(ArgumentError, match=next(iter(wrong))):
         replace(SMALL, **wrong)

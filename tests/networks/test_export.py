@@ -98,6 +98,14 @@ def test_what_cannot_be_exported_is_refused(tmp_path, as_a_user):
         to_onnx(SPACE.decode(ROWS[0]), tmp_path / "network.onnx")
     with pytest.raises(ArgumentError, match="image_shape"):
         to_onnx(build(SPACE.decode(ROWS[0])), tmp_path / "network.onnx", (3, 0, 32))
+    for shape in (5, (3, 32), None):
+        with pytest.raises(ArgumentError, match="channels, height, width"):
+            to_onnx(build(SPACE.decode(ROWS[0])), tmp_path / "network.onnx", shape)
+    with pytest.raises(ArgumentError, match="image_shape must begin with 1,"):
+        to_onnx(build(SPACE.decode(ROWS[0]), skeleton=MICRO), tmp_path / "network.onnx")
+    with pytest.raises(ArgumentError, match="PUBLISHED or MICRO"):
+        to_python(SPACE.decode(ROWS[0]), skeleton=None)
+    assert not list(tmp_path.iterdir())
     with pytest.raises(ArgumentError, match=r"space\.decode"):
         to_python("|skip_connect~0|")
     with pytest.raises(ArgumentError, match="classes"):

@@ -8,6 +8,9 @@ from torch import nn
 
 from nagkit.errors import ArgumentError
 from nagkit.networks.latency import measure, processor
+from nagkit.networks.network import build
+from nagkit.spaces.nas_bench_201 import NasBench201
+from nagkit.spaces.skeleton import MICRO
 
 
 class Sleeper(nn.Module):
@@ -53,6 +56,12 @@ def test_the_processor_has_a_name():
         ({"network": "network"}, "build makes one"),
         ({"image_shape": (8, 8)}, "channels, height, width"),
         ({"image_shape": (1, 0, 8)}, "image_shape"),
+        ({"image_shape": 5}, "channels, height, width"),
+        ({"image_shape": None}, "channels, height, width"),
+        ({"image_shape": "1x8"}, "image_shape must be a whole number"),
+        ({"image_shape": (1, 8, 10**9)}, "from 1 to 4096"),
+        ({"network": build(NasBench201().decode([1] * 6), skeleton=MICRO), "image_shape": (3, 8, 8)}, "begin with 1"),
+        ({"batch": 10**9}, "batch"),
         ({"batch": 0}, "batch"),
         ({"runs": 0}, "runs"),
     ],

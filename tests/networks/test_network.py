@@ -61,10 +61,13 @@ def images(n: int = 3, channels: int = 1, side: int = 8) -> torch.Tensor:
     return torch.randn(n, channels, side, side, generator=torch.Generator().manual_seed(7))
 
 
-@pytest.mark.parametrize("skeleton", [PUBLISHED, MICRO], ids=["published", "micro"])
-@pytest.mark.parametrize("classes", [10, 120])
-def test_parameters_are_those_of_the_space_for_every_mix_of_operations(skeleton, classes):
-    for n1, n3 in MIXES:
+@pytest.mark.parametrize(
+    ("skeleton", "classes", "mixes"),
+    [(SMALL, 10, MIXES), (MICRO, 120, MIXES), (PUBLISHED, 10, [(0, 0), (2, 3)]), (PUBLISHED, 120, [(6, 0), (0, 6)])],
+    ids=["small", "micro", "published", "published, 120 classes"],
+)
+def test_parameters_are_those_of_the_space_for_every_mix_of_operations(skeleton, classes, mixes):
+    for n1, n3 in mixes:
         architecture = mixed(n1, n3)
         built = params(build(architecture, classes, skeleton, prune=False))
         assert built == SPACE.params(np.array([architecture.tokens]), classes, skeleton)[0]
@@ -97,6 +100,13 @@ def test_dead_edges_do_not_change_the_output():
         pruned.load_state_dict({name: whole.state_dict()[name] for name in pruned.state_dict()})
         for mode in (True, False):
             assert torch.equal(whole.train(mode)(images()), pruned.train(mode)(images()))
+
+
+def test_a_pruned_network_draws_its_own_initial_weights():
+    row = (CONV3, NONE, NONE, POOL, NONE, CONV1)  # the convolutions are dead
+    whole, pruned = (build(cell(*row), skeleton=MICRO, prune=prune, seed=4) for prune in (False, True))
+    assert torch.equal(whole.stem[0].weight, pruned.stem[0].weight)
+    assert not torch.equal(whole.classifier.weight, pruned.classifier.weight)
 
 
 def test_a_cell_agrees_with_its_definition():
@@ -188,7 +198,10 @@ def test_fusing_leaves_the_network_as_it_was():
         ({"architecture": Architecture("another", ("a",), frozenset(), (0,), "a")}, "'nas-bench-201'.*'another'"),
         ({"classes": 0}, "classes must be a whole number from 1"),
         ({"seed": -1}, "seed must be"),
+        ({"seed": 2**63}, "seed must be"),
+        ({"classes": 10**9}, "classes must be a whole number from 1 to 1000000"),
         ({"skeleton": "micro"}, "skeleton must be a Skeleton"),
+        ({"prune": "no"}, "prune must be True or False"),
     ],
 )
 def test_what_cannot_be_built_is_refused_by_name(arguments, words, as_a_user):

@@ -88,5 +88,9 @@ def test_what_cannot_be_trained_is_refused_at_once(task, as_a_user):
         train(build(CELL, skeleton=MICRO), None)
     with pytest.raises(ArgumentError, match="seed"):
         train(build(CELL, skeleton=MICRO), task, seed=-1)
+    with pytest.raises(ArgumentError, match="seed"):
+        train(build(CELL, skeleton=MICRO), task, seed=2**70)
+    with pytest.raises(ArgumentError, match="recipe must be a TrainingRecipe"):
+        train(build(CELL, skeleton=MICRO), task, {"epochs": 2})
     with pytest.raises(ArgumentError, match="batch"):
         TrainingRecipe(batch=1)
