@@ -34,6 +34,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from nagkit import arguments
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.files import write_atomically
 from nagkit.metrics import Metric
@@ -73,6 +74,9 @@ class Columns:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("name", "space", "identity", "source", "licence"):
+            arguments.instance(name, getattr(self, name), str, "'string'")
+        object.__setattr__(self, "details", _as_json(self.details))
         _check_rows(self.rows)
         if set(self.metrics) != set(self.values) or ROWS in self.metrics:
             raise ArgumentError(
@@ -112,7 +116,9 @@ class Columns:
             raise ArgumentError(f"path must be the path of a table file; got {path!r}.")
         path = Path(path)
         if not path.is_file():
-            raise DataMissingError(f"There is no table at {path}.")
+            raise DataMissingError(
+                f"There is no table at {path}. Write one there with Columns.write, or correct the path."
+            )
         try:
             arrays, header, data = _map(path)
             table, expected = header["table"], header["sha256"]
@@ -135,6 +141,19 @@ class Columns:
                 f"{path} is not a whole nagkit table: {error!s:.300}. Delete it: a converted "
                 "table is made again at its next use, one that nagkit ships comes back by installing nagkit again."
             ) from None
+
+
+def _as_json(details: Any) -> dict[str, Any]:
+    """The details as they come back from a file: lists for tuples, texts for keys."""
+    if not isinstance(details, Mapping):
+        raise ArgumentError(f"details must be a mapping; got {details!r:.80}.")
+    try:
+        kept: dict[str, Any] = json.loads(json.dumps(dict(details), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError(
+            f"details must hold only what JSON can hold: texts, finite numbers, lists and mappings; {error}."
+        ) from None
+    return kept
 
 
 def _check_rows(rows: Any) -> None:

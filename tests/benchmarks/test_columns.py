@@ -227,6 +227,31 @@ def test_a_table_that_does_not_fit_together_is_refused(as_a_user, changes):
         small(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"details": {"a": float("nan")}}, "details must hold only what JSON can hold"),
+        ({"details": {"a": {1, 2}}}, "details must hold only what JSON can hold"),
+        ({"details": [1]}, "details must be a mapping"),
+        ({"name": 3}, "name must be"),
+        ({"space": None}, "space must be"),
+        ({"licence": b"MIT"}, "licence must be"),
+        ({"shared": {"weight": "function"}}, "shared must give columns an identity"),
+        ({"shared": {"accuracy": 3}}, "shared must give columns an identity"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused_before_it_is_written(as_a_user, changes, said):
+    with pytest.raises(ArgumentError, match=said):
+        small(**changes)
+
+
+def test_details_are_at_once_what_the_file_will_give_back(as_a_user, path):
+    table = small(details={9: 1, 10: (2, 3)})
+    assert table.details == {"9": 1, "10": [2, 3]}
+    table.write(path)
+    assert_same(Columns.open(path), table)
+
+
 WRITER = """
 import sys
 import numpy as np
