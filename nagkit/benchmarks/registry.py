@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -72,7 +72,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Copy:
+class LocalFile:
     """What is known of a file on this machine. ``"present"``: it has the right size; ``"whole"``: the right sha256."""
 
     file: File
@@ -98,29 +98,35 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE) or pooch.os_cache("nagkit")).expanduser()
 
 
-def listing(names: Sequence[str] | None = None) -> list[Copy]:
+def listing(names: Sequence[str] | None = None) -> list[LocalFile]:
     """Each file of these sources (all of them by default), and whether it is here, judged by its size alone."""
     return [_glance(file) for file in _chosen(names)]
 
 
-def verify(names: Sequence[str] | None = None) -> Iterator[Copy]:
+def verify(names: Sequence[str] | None = None) -> Iterator[LocalFile]:
     """Each file of these sources, one after the other, judged by its sha256."""
-    for file in _chosen(names):
-        copy = _glance(file)
-        if copy.state == "present":
-            whole = _sha256(_content(file, copy.path)) == file.sha256
-            copy = Copy(file, copy.path, "whole" if whole else "damaged")
-        yield copy
+    return map(_judged, _chosen(names))  # names are refused now, not when the first file is asked for
 
 
-def fetch(names: Sequence[str] | None = None) -> Iterator[Copy]:
+def _judged(file: File) -> LocalFile:
+    copy = _glance(file)
+    if copy.state != "present":
+        return copy
+    whole = _sha256(_content(file, copy.path)) == file.sha256
+    return LocalFile(file, copy.path, "whole" if whole else "damaged")
+
+
+def fetch(names: Sequence[str] | None = None) -> Iterator[LocalFile]:
     """Each file of these sources, as soon as it is here and whole; what the cache lacks or holds damaged is fetched."""
-    for file in _chosen(names):
-        here = _find(file)
-        if here is None or here == _cached(file):
-            here = _download(file)
-        _whole(file, here)
-        yield Copy(file, here, "whole")
+    return map(_fetched, _chosen(names))
+
+
+def _fetched(file: File) -> LocalFile:
+    here = _find(file)
+    if here is None or here == _cached(file):
+        here = _download(file)
+    _whole(file, here)
+    return LocalFile(file, here, "whole")
 
 
 def read(file: File) -> bytes:
@@ -138,9 +144,9 @@ def present(file: File) -> bool:
 
 def _chosen(names: Sequence[str] | None) -> list[File]:
     known = sources()
-    if isinstance(names, str):
-        raise ArgumentError(f"names must be a list of sources; put {names!r} into [ ].")
-    chosen = known if names is None else [arguments.one_of("source", name, known) for name in names]
+    chosen: Iterable[str] = known if names is None else arguments.several("names", names, str)
+    for name in chosen:
+        arguments.one_of("source", name, known)
     return [file for name in chosen for file in known[name].files]
 
 
@@ -149,16 +155,19 @@ def _cached(file: File) -> Path:
 
 
 def _find(file: File) -> Path | None:
-    folders = [Path(os.environ[UPSTREAM]).expanduser()] if os.environ.get(UPSTREAM) else []
-    places = [folder / file.source / file.path for folder in [*folders, cache_folder()]]
-    return next((place for place in places if place.is_file()), None)
+    """Where the file lies; one of the wrong size in the folder of others is passed over, as it cannot be mended."""
+    if os.environ.get(UPSTREAM):
+        theirs = Path(os.environ[UPSTREAM]).expanduser() / file.source / file.path
+        if theirs.is_file() and theirs.stat().st_size == file.bytes:
+            return theirs
+    return _cached(file) if _cached(file).is_file() else None
 
 
-def _glance(file: File) -> Copy:
+def _glance(file: File) -> LocalFile:
     path = _find(file)
     if path is None:
-        return Copy(file, _cached(file), "missing")
-    return Copy(file, path, "present" if path.stat().st_size == file.bytes else "damaged")
+        return LocalFile(file, _cached(file), "missing")
+    return LocalFile(file, path, "present" if path.stat().st_size == file.bytes else "damaged")
 
 
 def _content(file: File, path: Path) -> bytes:
@@ -174,10 +183,11 @@ def _whole(file: File, path: Path) -> bytes:
     content = _content(file, path)
     found = _sha256(content)
     if found != file.sha256:
+        remedy = "Delete it" if path == _cached(file) else f"Mend it or unset {UPSTREAM}, where it lies,"
         size = f"{path.stat().st_size:,} of {file.bytes:,} bytes"
         raise DataDamagedError(
             f"{path} is damaged: it should have sha256 {file.sha256}, it has {found} ({size}). It was not used. "
-            f"Delete it and run `nagkit data fetch {file.source}`, or download {file.url} in its place."
+            f"{remedy} and run `nagkit data fetch {file.source}`, or download {file.url} in its place."
         )
     return content
 

@@ -110,6 +110,23 @@ def test_the_upstream_folder_comes_first_and_is_never_written(cache, offline, tm
     assert [copy.path.is_relative_to(upstream) for copy in registry.listing()] == [True, False]
 
 
+def test_a_file_of_the_wrong_size_in_the_upstream_folder_does_not_hide_the_cache(cache, host, tmp_path, monkeypatch):
+    upstream = tmp_path / "upstream"
+    place(upstream, content=b"cut off")
+    monkeypatch.setenv(UPSTREAM, str(upstream))
+    assert registry.read(TOY.files[0]) == CONTENT["tables/one.csv"]
+    assert [copy.state for copy in registry.fetch()] == ["whole", "whole"]
+    assert all(copy.path.is_relative_to(cache) for copy in registry.verify())
+
+
+def test_a_file_with_other_content_in_the_upstream_folder_says_to_unset_it(cache, offline, tmp_path, monkeypatch):
+    path = place(tmp_path / "upstream", content=bytes(len(CONTENT["tables/one.csv"])))
+    monkeypatch.setenv(UPSTREAM, str(tmp_path / "upstream"))
+    with pytest.raises(DataDamagedError, match=f"unset {UPSTREAM}") as refusal:
+        registry.read(TOY.files[0])
+    assert str(path) in str(refusal.value)
+
+
 def test_what_is_missing_is_downloaded_once(cache, host):
     _, asked = host
     for _ in range(2):
@@ -195,15 +212,14 @@ def test_without_file_and_network_every_way_to_get_it_is_told(cache, trouble, re
 
 
 def test_an_unknown_source_is_answered_with_the_nearest(as_a_user):
-    for call in (
-        registry.listing,
-        lambda names: list(registry.fetch(names)),
-        lambda names: list(registry.verify(names)),
-    ):
+    for call in (registry.listing, registry.fetch, registry.verify):  # at the call, not at the first file
         with pytest.raises(ArgumentError, match="Did you mean 'freerea'"):
             call(["freera"])
         with pytest.raises(ArgumentError, match="must be a list"):
             call("freerea")
+        for wrong in (5, [5], [["help"]]):
+            with pytest.raises(ArgumentError, match="names must"):
+                call(wrong)
 
 
 def test_an_unknown_path_is_answered_with_the_nearest():
