@@ -150,7 +150,7 @@ def _whole(name: str, value: int, low: int, high: int, step: int = 1) -> ipw.Int
 
 
 def _limit(slider: ipw.FloatSlider, settings: Settings, metric: str | None, limits: dict[str, float]) -> None:
-    """Let the slider run over all values of the metric: its lowest stop is one that some value meets, its end no limit."""
+    """Let the slider run over all values of the metric; some value meets its lowest stop, its end means no limit."""
     slider.disabled = metric is None
     if metric is None:
         return

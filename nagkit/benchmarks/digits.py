@@ -3,6 +3,7 @@
 from importlib.resources import as_file, files
 
 from nagkit.benchmarks.columns import Columns
+from nagkit.errors import DataMissingError
 
 TABLES = ("mid8",)
 
@@ -14,5 +15,10 @@ def present(name: str) -> bool:
 
 def columns(name: str) -> Columns:
     """The table of this name, mapped."""
+    if not present(name):
+        raise DataMissingError(
+            f"The table digits/{name} did not come with this installation. Make it with `nagkit build digits`, or "
+            "install nagkit again."
+        )
     with as_file(files("nagkit_data") / "digits" / f"{name}.safetensors") as path:
         return Columns.open(path)

@@ -21,7 +21,7 @@ from nagkit.errors import DataDamagedError
 
 MAX_BYTES = 8_000_000  # the largest file has 2.8 MB
 MAX_OPCODES = 200_000  # the richest has 48,285; one opcode makes at most some 200 bytes
-MAX_NESTED = 1_000  # tuples; hashing deeper ones would exhaust the stack of the interpreter
+MAX_TUPLES = 1_000  # tuples; hashing deeper ones would exhaust the stack of the interpreter
 
 _PLAIN = (
     "PROTO FRAME STOP MARK MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 "
@@ -188,7 +188,7 @@ def _check_opcodes(data: bytes) -> None:
         if opcode.name not in plain:
             raise ValueError(f"it uses the opcode {opcode.name}, which no table needs")
         nested += opcode.name.startswith("TUPLE")
-        if count > MAX_OPCODES or nested > MAX_NESTED:
+        if count > MAX_OPCODES or nested > MAX_TUPLES:
             raise ValueError("it holds more objects than any table needs")
         if (
             opcode.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > count

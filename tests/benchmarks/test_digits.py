@@ -7,22 +7,27 @@ import pytest
 
 from nagkit.benchmarks import benchmark, digits
 from nagkit.checks.benchmark import BenchmarkContract
+from nagkit.errors import DataMissingError
 from nagkit.spaces.skeleton import MICRO
-
-pytestmark = pytest.mark.skipif(
-    not digits.present("mid8"), reason="the embedded table is not built: nagkit build digits"
-)
 
 
 @pytest.fixture
 def table():
+    if not digits.present("mid8"):
+        pytest.skip("the embedded table is not built: nagkit build digits")
     return benchmark("digits/mid8")
 
 
 class TestMid8(BenchmarkContract):
     @pytest.fixture
-    def benchmark(self):
-        return benchmark("digits/mid8")
+    def benchmark(self, table):
+        return table
+
+
+def test_without_its_file_the_command_that_makes_it_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(digits, "files", lambda package: tmp_path)
+    with pytest.raises(DataMissingError, match="nagkit build digits"):
+        benchmark("digits/mid8")
 
 
 def test_it_holds_at_least_1500_different_cells(table):
