@@ -2,6 +2,7 @@
 
 The cell tagged ``parameters`` declares what a reader may set, a line each, with its range or its choices:
 ``strength: float = 4.0  # 0 to 100: how strongly to guide`` or ``order: str = "up"  # up | down: which way to sort``.
+A number that 0 switches off has a range such as ``0 or 1 to 100``.
 """
 
 import ast
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 OUT = "out"  # the parameter through which a notebook learns its folder
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _NUMBER = r"-?\d[\d.]*(?:e[+-]?\d+)?"
-_RANGE = re.compile(rf"(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})")
+_RANGE = re.compile(rf"(?P<off>0 or )?(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})")
 
 
 # -------------------------------------------------------------------------------------------------- what may be set
@@ -35,7 +36,10 @@ _RANGE = re.compile(rf"(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One thing that a report lets its reader set: a number within [low, high], or a text, perhaps one of a few."""
+    """One thing that a report lets its reader set: a number within [low, high], or a text, perhaps one of a few.
+
+    ``off`` allows 0 besides the range, which then means that the number is not used.
+    """
 
     name: str
     kind: type[int] | type[float] | type[str]
@@ -44,6 +48,7 @@ class Parameter:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     meaning: str = ""
+    off: bool = False
 
     @classmethod
     def declared(cls, name: str, annotation: str, value: str, comment: str) -> "Parameter":
@@ -58,7 +63,8 @@ class Parameter:
             )
         low, high = (float(bounds["low"]), float(bounds["high"])) if bounds else (-math.inf, math.inf)
         choices = tuple(choice.strip() for choice in allowed.split("|")) if "|" in allowed else ()
-        return cls(name, kind, kind(ast.literal_eval(value)), low, high, choices, meaning.strip())
+        off = bool(bounds and bounds["off"])
+        return cls(name, kind, kind(ast.literal_eval(value)), low, high, choices, meaning.strip(), off)
 
     def clean(self, value: object) -> int | float | str:
         """``value``, perhaps written as text, in this parameter's type and range; anything else is refused."""
@@ -70,6 +76,8 @@ class Parameter:
             return value
         if isinstance(value, str):
             value = _number(value, self.kind)
+        if self.off and not isinstance(value, bool) and value == 0:
+            return self.kind(0)
         if self.kind is int:
             return arguments.whole(self.name, value, int(self.low), int(self.high))
         return arguments.real(self.name, value, self.low, self.high)
@@ -95,9 +103,28 @@ def parameters(name: str) -> dict[str, Parameter]:
 def check(name: str, values: Mapping[str, object]) -> dict[str, int | float | str]:
     """All parameters of the report, those of ``values`` replaced; unknown, mistyped or unallowed ones are refused."""
     known = parameters(name)
-    for key in values:
+    for key in arguments.instance("parameters", values, Mapping, "{'seed': 1}"):
         arguments.one_of("parameter", key, known)
-    return {key: parameter.clean(values.get(key, parameter.default)) for key, parameter in known.items()}
+    clean = {key: parameter.clean(values.get(key, parameter.default)) for key, parameter in known.items()}
+    _check_together(clean)
+    return clean
+
+
+def _check_together(values: Mapping[str, Any]) -> None:
+    """Refuses what the ranges allow one by one but the table does not have; of reports that choose a table."""
+    if "table" not in values:
+        return
+    from nagkit.benchmarks import benchmark
+
+    table, device = benchmark(values["table"]), values.get("device", "none")
+    if device == "none" and values.get("max_latency"):
+        raise ArgumentError("max_latency needs the device that it is measured on; set the parameter device.")
+    if device != "none":
+        devices = [name.removeprefix("latency_") for name in table.metrics if name.startswith("latency_")]
+        offered = [name for name in devices if not name.endswith("_spread")]
+        arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
+    if "labels" in values:  # two are left to see how well the others are predicted
+        arguments.whole("labels", values["labels"], 2, len(table.known("val_accuracy")) - 2)
 
 
 def names() -> list[str]:
@@ -134,7 +161,9 @@ def report(
     """
     import nbformat
 
-    notebook, values = _notebook(name), check(name, parameters or {})
+    notebook, values = _notebook(name), check(name, {} if parameters is None else parameters)
+    if out is not None and not isinstance(out, str | os.PathLike):
+        raise ArgumentError(f"out must be a folder; got {out!r:.80}.")
     folder = Path("runs", name) if out is None else Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +284,12 @@ class Estimate:
         """How many percent of these are true, with the 95 % interval of Wilson (1927), which stays within 0 and 100."""
         from scipy import stats
 
-        hits = arguments.finite("hits", hits) != 0
+        hits = arguments.array("hits", hits)
+        if hits.dtype != bool or hits.ndim != 1 or not len(hits):
+            raise ArgumentError(
+                f"hits must be an array of truth values of shape (n,) with n at least 1, such as values >= 3; "
+                f"got {hits.dtype} of shape {hits.shape}."
+            )
         interval = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
         return cls(100 * float(hits.mean()), "%", len(hits), 100 * float(interval.low), 100 * float(interval.high))
 
@@ -266,14 +300,23 @@ class Estimate:
     def __post_init__(self) -> None:
         for name in ("value", "low", "high"):
             number = getattr(self, name)
-            if number is not None and not math.isfinite(number):
-                raise ArgumentError(f"{name} must be finite; got {number}. Leave unknown figures out.")
+            if name == "value" or number is not None:
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise ArgumentError(f"{name} must be finite; got {number}. Leave unknown figures out.")
+                object.__setattr__(self, name, arguments.real(name, number))
+        arguments.instance("unit", self.unit, str, "'%'")
+        object.__setattr__(self, "n", arguments.whole("n", self.n))
+        if (self.low is None) != (self.high is None) or (self.low or 0.0) > (self.high or 0.0):
+            raise ArgumentError(f"low and high must be given in order or not at all; got {self.low} and {self.high}.")
 
 
 def save_result(estimates: Mapping[str, Any], out: str | os.PathLike[str]) -> "pandas.DataFrame":
     """The figures as a table; ``out/result.json`` now holds them too, unless ``out`` is empty."""
     import pandas as pd
 
+    arguments.instance("estimates", estimates, Mapping, "{'accuracy': Estimate(93.2, '%')}")
+    if not isinstance(out, str | os.PathLike):
+        raise ArgumentError(f"out must be a folder, or empty to write nothing; got {out!r:.80}.")
     for name, estimate in estimates.items():
         if not isinstance(estimate, Estimate):
             raise ArgumentError(f"estimates[{name!r}] must be an Estimate; got {estimate!r:.80}.")
