@@ -1,5 +1,6 @@
 """The command line: data, the table of our own, weights, reports. Heavy packages load only with their command."""
 
+from collections import Counter
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import click
 
-from nagkit.errors import NagkitError
+from nagkit.errors import ArgumentError, NagkitError
 
 
 class _Commands(click.Group):
@@ -148,6 +149,9 @@ def report(name: str, pairs: tuple[tuple[str, str], ...], out: Path | None) -> N
 
     from nagkit.report import report as run
 
+    for given, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            raise ArgumentError(f"parameter {given} is set {count} times; set it once.")
     folder = run(name, dict(pairs), out)
     result = folder / "result.json"
     if result.exists():

