@@ -16,6 +16,11 @@ hypothesis.settings.load_profile("nagkit")
 BESIDE = Path(__file__).parents[2] / "shared" / "upstream"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first, those in a browser last: most faults show in the first minute."""
+    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("browser", "slow")])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The user's cache is neither read nor written; public files come from beside the checkout, if there are any."""

@@ -70,6 +70,7 @@ def test_importing_nagkit_loads_nothing_heavy():
     assert HEAVY.isdisjoint(ran.stdout.split())
 
 
+@pytest.mark.slow
 def test_every_name_that_nagkit_offers_is_there():
     code = "import nagkit; print([getattr(nagkit, name) for name in nagkit.__all__])"
     subprocess.run([sys.executable, "-c", code], check=True)
