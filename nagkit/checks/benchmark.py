@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nagkit.benchmarks.benchmark import Benchmark
-from nagkit.checks import as_a_user
+from nagkit.checks import as_a_user, untouched_global_randomness
 from nagkit.checks.space import bad_tokens
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
@@ -100,9 +100,8 @@ class BenchmarkContract:
             assert np.array_equal(benchmark.look_up(same, names), expected, equal_nan=True)
 
     def test_global_randomness_is_untouched(self, benchmark, tokens, names):
-        before = repr(np.random.get_state())  # noqa: NPY002
-        benchmark.look_up(tokens, names)
-        assert before == repr(np.random.get_state())  # noqa: NPY002
+        with untouched_global_randomness():
+            benchmark.look_up(tokens, names)
 
     def test_an_objective_gives_the_values_of_its_metric(self, benchmark, tokens, names):
         for name in names[:5]:
