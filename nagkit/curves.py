@@ -9,10 +9,10 @@ from typing import Any
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
-from nagkit.figures import GREY, GRID, Picture, safe
+from nagkit.figures import Picture, metric_axes, safe
 from nagkit.metrics import Metric
 
-LOOKS = (
+STROKES = (
     ("#0072B2", "solid", "circle"),
     ("#D55E00", "dash", "diamond"),
     ("#009E73", "dot", "square"),
@@ -40,32 +40,21 @@ def curves_figure(curves: Sequence[Curve], right: Metric, up: Metric, setting: s
     """The curves over common axes, each point labelled with its ``setting``."""
     import pandas as pd
 
-    if not 1 <= len(curves) <= len(LOOKS):
-        raise ArgumentError(f"curves must hold 1 to {len(LOOKS)} curves; got {len(curves)}.")
-    layout = {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": GREY, "size": 12},
-        "xaxis": _axis(right),
-        "yaxis": _axis(up),
-        "showlegend": len(curves) > 1,
-        "height": 430,
-        "margin": {"l": 70, "r": 20, "t": 40, "b": 55},
-    }
-    data = [_trace(curve, look, setting) for curve, look in zip(curves, LOOKS, strict=False)]
+    curves = arguments.several("curves", curves, Curve)
+    for name, metric in (("right", right), ("up", up)):
+        arguments.instance(name, metric, Metric, "table.metrics['val_accuracy']")
+    if not 1 <= len(curves) <= len(STROKES):
+        raise ArgumentError(f"curves must hold 1 to {len(STROKES)} curves; got {len(curves)}.")
+    layout = metric_axes(up, right) | {"showlegend": len(curves) > 1}
+    data = [_trace(curve, stroke, setting) for curve, stroke in zip(curves, STROKES, strict=False)]
     rows = [(c.name, *row) for c in curves for row in zip(c.settings, c.x, c.y, strict=True)]
     sentence = " ".join(_sentence(curve, right, up, setting) for curve in curves)
     columns = ["curve", setting, right.name, up.name]
     return Picture(data, layout, sentence, lambda: pd.DataFrame(rows, columns=columns))
 
 
-def _axis(metric: Metric) -> dict[str, Any]:
-    title = {"text": safe(metric.label)}
-    return {"title": title, "gridcolor": GRID, "zeroline": False, "linecolor": GREY, "ticks": "outside"}
-
-
-def _trace(curve: Curve, look: tuple[str, str, str], setting: str) -> dict[str, Any]:
-    colour, dash, symbol = look
+def _trace(curve: Curve, stroke: tuple[str, str, str], setting: str) -> dict[str, Any]:
+    colour, dash, symbol = stroke
     labels = [f"{value:g}" for value in curve.settings]
     return {
         "type": "scatter",

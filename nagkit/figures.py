@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.layout import Layout, Point, layered
 from nagkit.metrics import Front, Metric
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 PLOTLY = "application/vnd.plotly.v1+json"
 CONFIG = {"showSendToCloud": False, "displaylogo": False, "responsive": True}  # Plotly's upload button is off
 GREY = "#808080"  # contrast 3.9 on white, 4.8 on the dark theme of JupyterLab
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}  # in one line above the axes
 GRID = "rgba(128,128,128,0.22)"
 VERMILION, PURPLE = "#D55E00", "#CC79A7"  # Okabe & Ito (2008), like all colours here
 BOX_WIDTH, BOX_HEIGHT, CORNER = 0.88, 0.58, 0.13  # in units of the layout
@@ -91,6 +93,7 @@ def look(operation: str) -> Look:
 
 def architecture_figure(architecture: Architecture, title: str | None = None, axis: str = "") -> Picture:
     """The DAG from input (above) to output (below); whatever no data reaches is faint."""
+    arguments.instance("architecture", architecture, Architecture, "space.decode(row)")
     return _Dag(architecture, {}).picture(title, axis)
 
 
@@ -105,12 +108,15 @@ def frame_figure(
 
     Holds for spaces whose slot ``l`` is node ``l + 1`` of the decoded DAG; nodes stand still from frame to frame.
     """
-    row, probability = np.asarray(row), np.asarray(probability)
+    arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
+    row, probability = arguments.array("row", row), arguments.array("probability", probability)
     if row.shape != (len(space.slots),) or probability.shape != (len(space.slots), space.radices.max()):
         raise ArgumentError(
             f"row must have shape ({len(space.slots)},) and probability ({len(space.slots)}, {space.radices.max()}) "
             f"for the space {space.name!r}; got {row.shape} and {probability.shape}."
         )
+    if probability.dtype.kind not in "fiu" or not ((probability >= 0) & (probability <= 1 + 1e-6)).all():
+        raise ArgumentError("probability must lie within 0 and 1 in every slot and symbol, without NaN.")
     likely = np.where(row == UNDECIDED, probability.argmax(1), row)
     belief = {
         l + 1: dict(zip(slot.symbols, probability[l].tolist(), strict=False))
@@ -336,16 +342,18 @@ def front_figure(
         | {"marker": {"symbol": "diamond", "size": 11, "color": VERMILION, "line": {"width": 1, "color": "#ffffff"}}},
     ]
     sentence = f"{len(known)} architectures with known values. {front.sentence()}"
-    return Picture(traces, _front_axes(up, right, axis), sentence, front.table)
+    layout = metric_axes(up, right, axis) | {"legend": LEGEND, "hovermode": "closest"}
+    return Picture(traces, layout, sentence, front.table)
 
 
 def _two_metrics(front: Front, values: Any, argument: str) -> np.ndarray:
+    arguments.instance("front", front, Front, "Front.of(space, metrics, tokens, values)")
     if len(front.metrics) < 2:
         raise ArgumentError(f"front must have two metrics or more, one for each axis; got {len(front.metrics)}.")
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] != len(front.metrics):
+    array = arguments.array(argument, values)
+    if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] != len(front.metrics):
         raise ArgumentError(f"{argument} must have shape (n, {len(front.metrics)}); got {array.shape}.")
-    return array
+    return array.astype(np.float64)
 
 
 def _dominated(
@@ -368,13 +376,12 @@ def _dominated(
     return outline[:, 1].tolist(), outline[:, 0].tolist()
 
 
-def _front_axes(up: Metric, right: Metric, axis: str) -> dict[str, Any]:
+def metric_axes(up: Metric, right: Metric, axis: str = "") -> dict[str, Any]:
+    """A page with one metric upwards and one to the right."""
     common = {"gridcolor": GRID, "zeroline": False, "linecolor": GREY, "ticks": "outside", "tickcolor": GREY}
     return _page() | {
         f"xaxis{axis}": {**common, "title": {"text": safe(right.label)}},
         f"yaxis{axis}": {**common, "title": {"text": safe(up.label)}},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "hovermode": "closest",
         "height": 430,
         "margin": {"l": 70, "r": 20, "t": 40, "b": 55},
     }

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+
 if TYPE_CHECKING:
     import networkx
 
@@ -37,7 +40,13 @@ def layered(n: int, edges: Iterable[Edge]) -> Layout:
     Layers, order and columns are those of Sugiyama's method as ``fast-sugiyama`` computes it (Gansner et al., 1993).
     Parts without a connection stand side by side.
     """
-    return _layered(n, tuple(sorted(edges)))
+    pairs = arguments.array("edges", list(edges) if isinstance(edges, Iterable) else edges)
+    n = arguments.whole("n", n)
+    if pairs.size and (pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu"):
+        raise ArgumentError(f"edges must be pairs of nodes (i, j); got {pairs.tolist()!r:.80}.")
+    if pairs.size and (pairs.min() < 0 or pairs.max() >= n):
+        raise ArgumentError(f"edges must join nodes from 0 to {n - 1}; got {pairs.tolist()!r:.80}.")
+    return _layered(n, tuple(sorted((i, j) for i, j in pairs.tolist())))
 
 
 @lru_cache(maxsize=256)
@@ -46,6 +55,8 @@ def _layered(n: int, edges: tuple[Edge, ...]) -> Layout:
 
     graph = nx.DiGraph(edges)
     graph.add_nodes_from(range(n))
+    if not nx.is_directed_acyclic_graph(graph):
+        raise ArgumentError(f"edges must have no cycle; got {list(edges)!r:.80}. Take one edge of each cycle out.")
     parts = [_part(graph.subgraph(nodes)) for nodes in nx.weakly_connected_components(graph)]
     parts.sort(key=lambda part: (not part.routes, min(part.places)))  # single nodes last
     layers = max((part.layers for part in parts), default=0.0)

@@ -1,6 +1,6 @@
 import pytest
 
-from nagkit.curves import LOOKS, Curve, curves_figure
+from nagkit.curves import STROKES, Curve, curves_figure
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Metric
 
@@ -23,9 +23,9 @@ def test_trace_table_and_sentence_state_the_same_points():
 
 
 def test_curves_differ_in_colour_dash_and_mark():
-    traces = figure(*(Curve(f"curve {i}", [i], [i], [i]) for i in range(len(LOOKS)))).data
+    traces = figure(*(Curve(f"curve {i}", [i], [i], [i]) for i in range(len(STROKES)))).data
     for place, key in (("line", "color"), ("line", "dash"), ("marker", "symbol")):
-        assert len({trace[place][key] for trace in traces}) == len(LOOKS)
+        assert len({trace[place][key] for trace in traces}) == len(STROKES)
 
 
 def test_names_are_shown_as_they_are():
@@ -39,3 +39,12 @@ def test_points_that_are_unknown_or_do_not_fit_are_refused():
         Curve("guided", [1, 2], [1, 2], [0])
     with pytest.raises(ArgumentError, match="curves must hold 1 to 5 curves; got 0"):
         figure()
+
+
+def test_what_is_no_curve_or_metric_is_refused(as_a_user):
+    metric, curve = Metric("a", "%", "max"), Curve("one", [1, 2], [3, 4], [0, 1])
+    for wrong in ([1], curve, None):
+        with pytest.raises(ArgumentError, match="curves must"):
+            curves_figure(wrong, metric, metric, "strength")
+    with pytest.raises(ArgumentError, match="up must be a Metric"):
+        curves_figure([curve], metric, None, "strength")

@@ -215,3 +215,16 @@ def test_the_area_is_exactly_what_the_front_dominates(up, right, points):
             y, x = gain * signs
             dominated = any((best * signs > gain).all() for best in front.values)
             assert inside(x, y, corners) == dominated
+
+
+def test_what_is_no_architecture_space_or_front_is_refused(as_a_user):
+    nas = space("nas-bench-201")
+    with pytest.raises(ArgumentError, match=r"architecture must be an? Architecture"):
+        architecture_figure(None)
+    with pytest.raises(ArgumentError, match="space must be"):
+        frame_figure(None, np.zeros(6, int), np.zeros((6, 5)))
+    with pytest.raises(ArgumentError, match=r"front must be an? Front"):
+        front_figure(None, np.zeros((1, 2)))
+    for wrong in (np.nan, -0.1, 1.5):
+        with pytest.raises(ArgumentError, match="probability must lie within 0 and 1"):
+            frame_figure(nas, np.full(6, UNDECIDED), np.full((6, 5), wrong))

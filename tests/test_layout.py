@@ -1,9 +1,11 @@
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nagkit.errors import ArgumentError
 from nagkit.layout import layered
 from nagkit.spaces import space
 
@@ -62,3 +64,21 @@ def test_nodes_without_edges_stand_beside_the_rest():
     layout = layered(5, [(0, 1), (1, 2), (0, 2)])
     assert layout.places[3, 0] > layout.places[:3, 0].max()
     assert layout.places[4, 0] > layout.places[3, 0]
+
+
+@pytest.mark.parametrize(
+    ("n", "edges", "said"),
+    [
+        (2, [(0, 5)], "edges must join nodes from 0 to 1"),
+        (2, [(-1, 1)], "edges must join nodes from 0 to 1"),
+        (2, [(0, 1), (1, 0)], "no cycle"),
+        (2, [(1, 1)], "no cycle"),
+        (2, [(0, 1, 1)], "pairs"),
+        (2, [(0, 0.5)], "pairs"),
+        (2, 5, "edges must"),
+        (0, [], "n must be"),
+    ],
+)
+def test_what_is_no_dag_is_refused(as_a_user, n, edges, said):
+    with pytest.raises(ArgumentError, match=said):
+        layered(n, edges)
