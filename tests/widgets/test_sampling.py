@@ -52,6 +52,7 @@ def test_the_same_settings_give_the_same_architectures(settings, walked):
     assert (again.tokens == walked[-1].tokens).all()
 
 
+@pytest.mark.slow
 def test_strength_zero_is_unguided_and_another_seed_is_another_noise(settings):
     *_, unguided = snapshots(replace(settings, strength=0.0))
     *_, other = snapshots(replace(settings, strength=0.0, objectives=("params",)))
@@ -60,6 +61,7 @@ def test_strength_zero_is_unguided_and_another_seed_is_another_noise(settings):
     assert (unguided.tokens != reseeded.tokens).any()
 
 
+@pytest.mark.slow
 def test_more_strength_gives_better_predictions(settings):
     means = [[*snapshots(replace(settings, strength=strength))][-1].values[:, 0].mean() for strength in (0.0, 2.0, 8.0)]
     assert means == sorted(means)
