@@ -100,7 +100,7 @@ class BenchmarkContract:
             assert np.array_equal(benchmark.look_up(same, names), expected, equal_nan=True)
 
     def test_global_randomness_is_untouched(self, benchmark, tokens, names):
-        with untouched_global_randomness():
+        with as_a_user(), untouched_global_randomness():  # the check of a list's annotation draws from Python's state
             benchmark.look_up(tokens, names)
 
     def test_an_objective_gives_the_values_of_its_metric(self, benchmark, tokens, names):
