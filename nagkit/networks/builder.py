@@ -29,7 +29,7 @@ from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.spaces.skeleton import MICRO
 
 SPACE = NasBench201()
-ROUNDS = 5  # of timing
+ROUNDS = 8  # of timing
 
 
 @dataclass(frozen=True)
