@@ -6,13 +6,25 @@ from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as ipw
-from nagkit_widgets.settings import Settings, available, benchmark
+from nagkit_widgets.settings import (
+    EFFECTIVE,
+    LABELLED,
+    SAMPLES,
+    SEED,
+    SIZES,
+    STEPS,
+    STRENGTH,
+    Settings,
+    available,
+    benchmark,
+    devices,
+    stops,
+)
 
 from nagkit.errors import NagkitError
 
 LABEL = {"description_width": "92px"}
 WIDE = ipw.Layout(width="auto", margin="2px 4px")
-SIZES = ("params", "flops")
 
 
 class Controls:
@@ -27,22 +39,24 @@ class Controls:
         tables = dict.fromkeys((initial.table, *available()))
         self.table = ipw.Dropdown(options=list(tables), value=initial.table, description="Table", **_LOOK)
         self.objectives = ipw.SelectMultiple(description="Objectives", rows=5, **_LOOK)
-        self.labels = _whole("Labels", initial.labels, 20, 1000, 10)
+        self.labels = _whole("Labels", initial.labels, LABELLED, 10)
+        low, high = STRENGTH
         self.strength = ipw.FloatSlider(
-            initial.strength, min=0, max=20, step=0.5, description="Strength", readout_format=".1f", **_LOOK
+            initial.strength, min=low, max=high, step=0.5, description="Strength", readout_format=".1f", **_LOOK
         )
         self.automatic = ipw.Checkbox(initial.effective is not None, description="Automatic strength", **_LOOK)
+        low, high = map(math.log10, EFFECTIVE)
         self.effective = ipw.FloatLogSlider(
-            initial.effective or 100, min=0, max=4, step=0.05, description="In play", readout_format=".0f", **_LOOK
+            initial.effective or 100, min=low, max=high, step=0.05, description="In play", readout_format=".0f", **_LOOK
         )
         self.labels.tooltip = "known architectures that the predictor learns from"
         self.effective.tooltip = "effective number of architectures that the automatic strength leaves in play"
-        self.seed = ipw.BoundedIntText(initial.seed, min=0, max=2**31 - 1, description="Seed", **_LOOK)
+        self.seed = ipw.BoundedIntText(initial.seed, min=SEED[0], max=SEED[1], description="Seed", **_LOOK)
         self.sizes = {name: ipw.FloatSlider(description=name, **_LOOK) for name in SIZES}
         self.device = ipw.Dropdown(description="Device", **_LOOK)
         self.latency = ipw.FloatSlider(description="Latency", **_LOOK)
-        self.samples = _whole("Samples", initial.samples, 8, 1000, 8)
-        self.steps = _whole("Steps", initial.steps, 1, 6)
+        self.samples = _whole("Samples", initial.samples, SAMPLES, 8)
+        self.steps = _whole("Steps", initial.steps, STEPS)
         self._open(initial)
         self.table.observe(self._reopen, "value")
         self.device.observe(self._retime, "value")
@@ -91,7 +105,9 @@ class Controls:
         if self._quiet:
             return
         try:
-            self._open(Settings(table=change.new, objectives=self.objectives.value))
+            metrics = benchmark(change.new).metrics
+            kept = [name for name in self.objectives.value if name in metrics] or [next(iter(metrics))]
+            self._open(Settings(table=change.new, objectives=tuple(kept)))
         except NagkitError as refusal:
             with self._hushed():
                 self.table.value = change.old
@@ -104,19 +120,15 @@ class Controls:
         metrics = benchmark(settings.table).metrics
         with self._hushed():
             self.objectives.options = list(metrics)
-            self.objectives.value = [name for name in settings.objectives if name in metrics] or [next(iter(metrics))]
+            self.objectives.value = settings.objectives
             limits = dict(settings.limits)
             for name, slider in self.sizes.items():
                 _limit(slider, settings, name if name in metrics else None, limits)
-            devices: dict[str, str] = {}
-            for name, metric in metrics.items():
-                if metric.device and metric.unit == "ms":
-                    batch = f", batch {metric.batch}" if metric.batch else ""
-                    devices.setdefault(f"{metric.device}{batch}", name)  # the first: others say how sure it is
-            self.device.options = devices.items()
-            limited = [name for name in devices.values() if name in limits]
-            self.device.value = next(iter([*limited, *devices.values()]), None)
-            self.device.disabled = not devices
+            timed = devices(settings.table)
+            self.device.options = timed.items()
+            limited = [name for name in timed.values() if name in limits]
+            self.device.value = next(iter([*limited, *timed.values()]), None)
+            self.device.disabled = not timed
             _limit(self.latency, settings, self.device.value, limits)
             self._switch(None)
 
@@ -145,19 +157,16 @@ def _heading(text: str) -> ipw.HTML:
     return ipw.HTML(f"<b style='color:var(--jp-ui-font-color1,inherit)'>{text}</b>")
 
 
-def _whole(name: str, value: int, low: int, high: int, step: int = 1) -> ipw.IntSlider:
-    return ipw.IntSlider(value, min=low, max=max(high, value), step=step, description=name, **_LOOK)
+def _whole(name: str, value: int, within: tuple[int, int], step: int = 1) -> ipw.IntSlider:
+    return ipw.IntSlider(value, min=within[0], max=within[1], step=step, description=name, **_LOOK)
 
 
 def _limit(slider: ipw.FloatSlider, settings: Settings, metric: str | None, limits: dict[str, float]) -> None:
-    """Let the slider run over all values of the metric; some value meets its lowest stop, its end means no limit."""
+    """Let the slider run over all values of the metric; its end means no limit."""
     slider.disabled = metric is None
     if metric is None:
         return
-    low, high = settings.span(metric)
-    step = 10 ** math.floor(math.log10((high - low) / 50)) if high > low else 1.0
-    bottom, top = math.ceil(low / step) * step, math.ceil(high / step) * step
-    bottom += step * (bottom < low)  # where the product was rounded down
+    bottom, top, step = stops(settings, metric)
     with slider.hold_trait_notifications():
         slider.min, slider.max, slider.step = min(bottom, slider.max), top, step
         slider.min, slider.value = bottom, min(limits.get(metric, top), top)

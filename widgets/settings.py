@@ -3,20 +3,26 @@
 Whatever is expensive is kept: tables by name, predictors by (table, metric, number of labels, seed).
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 import nagkit
 from nagkit import arguments
-from nagkit.benchmarks import Table
+from nagkit.benchmarks import NAMES, Table
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.predictors.predictor import Predictor
 
 EMBEDDED = "digits/mid8"
+STRENGTH, EFFECTIVE = (0.0, 20.0), (1.0, 10_000.0)  # these and the next are what the controls can show
+LABELLED, SAMPLES, STEPS, SEED = (20, 1000), (8, 1000), (1, 6), (0, 2**31 - 1)
+SIZES = ("params", "flops")
 LABELS, ROUNDS = 0, 1  # names of the streams of random numbers that are drawn from one seed
 
 
@@ -26,7 +32,8 @@ class Settings:
 
     ``limits`` are pairs of a metric's name and its highest allowed value. ``effective`` asks for an automatic strength
     that leaves about so many architectures in play; ``strength`` is then not used. ``labels`` is the number of known
-    architectures that a predictor learns from.
+    architectures that a predictor learns from. Numbers that the controls cannot show are refused, and so are metrics
+    that the table does not hold, as soon as the table opens without a network.
     """
 
     table: str = EMBEDDED
@@ -40,14 +47,27 @@ class Settings:
     labels: int = 200
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "objectives", tuple(self.objectives))
-        object.__setattr__(self, "limits", tuple((name, float(high)) for name, high in self.limits))
-        arguments.whole("samples", self.samples, 1, 5000)
-        arguments.whole("steps", self.steps)
-        arguments.whole("seed", self.seed, 0, 2**32 - 1)
-        arguments.whole("labels", self.labels, 2)
-        if not self.objectives:
-            raise ArgumentError("objectives must name at least one metric; choose one in the list.")
+        object.__setattr__(self, "objectives", _names(self.objectives))
+        object.__setattr__(self, "limits", _pairs(self.limits))
+        arguments.one_of("table", self.table, NAMES)
+        arguments.real("strength", self.strength, *STRENGTH)
+        if self.effective is not None:
+            arguments.real("effective", self.effective, *EFFECTIVE)
+        arguments.whole("samples", self.samples, *SAMPLES)
+        arguments.whole("steps", self.steps, *STEPS)
+        arguments.whole("seed", self.seed, *SEED)
+        arguments.whole("labels", self.labels, *LABELLED)
+        if self.table in available():
+            self.check_metrics()
+
+    def check_metrics(self) -> None:
+        """Refuse objectives and limits that the table does not hold; this opens the table."""
+        metrics = benchmark(self.table).metrics
+        for argument, named in (("objectives", self.objectives), ("limits", tuple(name for name, _ in self.limits))):
+            for name in named:
+                arguments.one_of(f"each metric in {argument}", name, metrics)
+            if len(set(named)) < len(named):
+                raise ArgumentError(f"{argument} must name each metric once; got {', '.join(named)}.")
 
     def guidance(self) -> Guidance:
         """The guidance that these settings stand for; the first call for a metric learns, later ones do not."""
@@ -79,6 +99,70 @@ class Settings:
         worst = 0.25 if benchmark(self.table).metrics[metric].sign > 0 else 0.75
         low, high = np.quantile(column, sorted((worst, 1.0 if worst < 0.5 else 0.0)))
         return float(low), float(high)
+
+
+def settings(**start: Any) -> Settings:
+    """The settings that a panel begins with: those given, on the first table here where none is named.
+
+    Whatever the panel cannot show is refused: other names than those of ``Settings``, limits without a slider, limits
+    below its lowest stop. A table that is not here yet is downloaded.
+    """
+    names = [field.name for field in fields(Settings)]
+    for name in start:
+        arguments.one_of("a start value", name, names)
+    initial = Settings(**{"table": available()[0], **start})
+    initial.check_metrics()
+    latencies = list(devices(initial.table).values())
+    for name, high in initial.limits:
+        arguments.one_of("the metric of a limit", name, [*sizes(initial.table), *latencies])
+        lowest, highest, _ = stops(initial, name)
+        arguments.real(f"the limit on {name}", high, lowest, highest)
+    timed = [name for name, _ in initial.limits if name in latencies]
+    if len(timed) > 1:
+        raise ArgumentError(f"limits must name one latency at most; got {', '.join(timed)}.")
+    return initial
+
+
+def sizes(table: str) -> list[str]:
+    """The metrics of the size of a network that the table holds."""
+    return [name for name in SIZES if name in benchmark(table).metrics]
+
+
+def devices(table: str) -> dict[str, str]:
+    """The devices that the table was timed on, and the metric with the latency on each."""
+    found: dict[str, str] = {}
+    for name, metric in benchmark(table).metrics.items():
+        if metric.device and metric.unit == "ms":
+            batch = f", batch {metric.batch}" if metric.batch else ""
+            found.setdefault(f"{metric.device}{batch}", name)  # the first: others say how sure it is
+    return found
+
+
+def stops(settings: Settings, metric: str) -> tuple[float, float, float]:
+    """Lowest and highest stop of a slider over all values of a metric, and its step; some value meets the lowest."""
+    low, high = settings.span(metric)
+    step = 10 ** math.floor(math.log10((high - low) / 50)) if high > low else 1.0
+    bottom, top = math.ceil(low / step) * step, math.ceil(high / step) * step
+    return bottom + step * (bottom < low), top, step  # one more where the product was rounded down
+
+
+def _names(objectives: object) -> tuple[str, ...]:
+    """The objectives, of which there is at least one."""
+    named = arguments.several("objectives", objectives, str)
+    if not named:
+        raise ArgumentError("objectives must name at least one metric; choose one in the list.")
+    return named
+
+
+def _pairs(limits: Any) -> tuple[tuple[str, float], ...]:
+    """The limits, each a name and a number."""
+    listed = list(limits) if isinstance(limits, Iterable) else [limits]
+    for pair in listed:
+        if isinstance(pair, str) or not isinstance(pair, Collection) or len(pair) != 2:
+            raise ArgumentError(
+                f"limits must be pairs of a metric and a number, as in [('params', 0.5)]; got {pair!r:.80}."
+            )
+    return tuple((name, arguments.real(f"the limit on {name}", high)) for name, high in listed)
 
 
 def available() -> tuple[str, ...]:

@@ -128,9 +128,9 @@ def test_guidance_holds_what_the_settings_say(settings):
     ("field", "value", "text"),
     [
         ("objectives", (), "at least one metric"),
-        ("samples", 0, "samples must be a whole number from 1"),
+        ("samples", 0, "samples must be a whole number from 8"),
         ("seed", -1, "seed must be a whole number from 0"),
-        ("labels", 1, "labels must be a whole number from 2"),
+        ("labels", 1, "labels must be a whole number from 20"),
         ("steps", 2.5, "steps must be a whole number"),
     ],
 )

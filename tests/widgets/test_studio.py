@@ -209,7 +209,7 @@ def test_what_is_shown_stays_text():
 
 
 def test_an_unknown_table_is_refused_by_name():
-    with pytest.raises(ArgumentError, match="benchmark must be one of"):
+    with pytest.raises(ArgumentError, match="table must be one of"):
         Studio(table="nas-bench-2001/cifar10")
 
 

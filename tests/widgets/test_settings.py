@@ -1,0 +1,87 @@
+import pytest
+from nagkit_widgets.controls import Controls
+from nagkit_widgets.settings import EMBEDDED, Settings, benchmark, devices, settings, stops
+
+from nagkit.benchmarks import NAMES, digits
+from nagkit.errors import ArgumentError
+
+
+@pytest.fixture(autouse=True)
+def table():
+    if not digits.present("mid8"):
+        pytest.skip("the embedded table is not built: nagkit build digits")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("table", "digits/mid9", r"table must be one of .* Did you mean 'digits/mid8'\?"),
+        ("table", None, "table must be one of"),
+        ("strength", -1, "strength must be a number from 0 to 20; got -1"),
+        ("strength", 21, "strength must be a number from 0 to 20; got 21"),
+        ("strength", float("nan"), "strength must be a number"),
+        ("strength", "high", "strength must be a number"),
+        ("effective", 0.5, "effective must be a number from 1 to 10000"),
+        ("effective", 20_000, "effective must be a number from 1 to 10000"),
+        ("objectives", "params", r"objectives must be a list; put the one str into \[ \]"),
+        ("objectives", 3, "objectives must be a list"),
+        ("objectives", (3,), "objectives must hold str values; got 3"),
+        ("objectives", ("parms",), r"each metric in objectives must be one of .* Did you mean 'params'\?"),
+        ("objectives", ("params", "params"), "objectives must name each metric once"),
+        ("limits", ("params", 0.5), r"limits must be pairs .* got 'params'"),
+        ("limits", 0.5, "limits must be pairs"),
+        ("limits", {"params": 0.5}, "limits must be pairs"),
+        ("limits", [("params",)], "limits must be pairs"),
+        ("limits", [("params", "small")], "the limit on params must be a number"),
+        ("limits", [("flopz", 1)], r"each metric in limits must be one of .* Did you mean 'flops'\?"),
+        ("limits", [("params", 0.5), ("params", 0.4)], "limits must name each metric once"),
+        ("samples", 4, "samples must be a whole number from 8 to 1000"),
+        ("samples", 1001, "samples must be a whole number from 8 to 1000"),
+        ("steps", 7, "steps must be a whole number from 1 to 6"),
+        ("labels", 19, "labels must be a whole number from 20 to 1000"),
+        ("labels", True, "labels must be a whole number"),
+        ("seed", 2**31, "seed must be a whole number from 0"),
+    ],
+)
+def test_what_the_panel_cannot_show_is_refused(field, value, said):
+    with pytest.raises(ArgumentError, match=said):
+        Settings(**{field: value})
+
+
+def test_lists_become_tuples():
+    given = Settings(objectives=["params"], limits=[["flops", 50]])
+    assert (given.objectives, given.limits) == (("params",), (("flops", 50.0),))
+
+
+def test_a_table_that_is_not_here_is_not_opened(tmp_path, monkeypatch):
+    monkeypatch.delenv("NAGKIT_UPSTREAM", raising=False)
+    monkeypatch.setenv("NAGKIT_CACHE", str(tmp_path))
+    opened = benchmark.cache_info()
+    assert Settings(table=NAMES[-1], objectives=("anything",)).table == NAMES[-1]
+    assert benchmark.cache_info() == opened
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ({"strenght": 3}, r"a start value must be one of .* Did you mean 'strength'\?"),
+        ({"limits": [("val_loss", 1)]}, "the metric of a limit must be one of 'params', 'flops', 'latency_cpu'"),
+        ({"limits": [("params", 1e-9)]}, "the limit on params must be a number from"),
+        ({"limits": [("params", 1e9)]}, "the limit on params must be a number from"),
+    ],
+)
+def test_a_panel_refuses_a_start_that_it_has_no_control_for(start, said):
+    with pytest.raises(ArgumentError, match=said):
+        settings(**{"table": EMBEDDED, **start})
+
+
+def test_the_controls_hold_what_they_were_started_with():
+    plain = settings(table=EMBEDDED)
+    latency = next(iter(devices(EMBEDDED).values()))
+    lowest = {name: stops(plain, name)[0] for name in ("params", "flops", latency)}
+    ends = {"strength": 20.0, "samples": 1000, "steps": 1, "seed": 2**31 - 1, "labels": 20}
+    given = settings(table=EMBEDDED, objectives=("params", "val_loss"), limits=lowest.items(), effective=1e4, **ends)
+    shown = Controls(given, lambda: None, lambda _: None)
+    assert shown.settings.effective == pytest.approx(1e4)
+    shown.automatic.value = False
+    assert shown.settings == settings(table=EMBEDDED, objectives=("params", "val_loss"), limits=lowest.items(), **ends)
