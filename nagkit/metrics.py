@@ -57,6 +57,14 @@ class Metric:
         return f"{self.name.replace('_', ' ')} ({self.unit}, {'more' if self.sign > 0 else 'less'} is better)"
 
 
+class Metrics(dict[str, Metric]):
+    """Metrics by name; an unknown name is answered with those that are known and the nearest."""
+
+    def __missing__(self, name: object) -> Metric:
+        known = ", ".join(map(repr, self))
+        raise ArgumentError(f"metric must be one of {known}; got {name!r}.{arguments.nearest(name, self)}")
+
+
 @dataclass(frozen=True)
 class Objective:
     """A metric to improve, and who gives its values: a predictor's or a benchmark's method, or an exact cost."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nagkit.errors import ArgumentError
-from nagkit.metrics import Constraint, Front, Metric, Objective
+from nagkit.metrics import Constraint, Front, Metric, Metrics, Objective
 from nagkit.spaces.nas_bench_201 import NasBench201
 
 SPACE = NasBench201()
@@ -146,3 +146,13 @@ def test_a_front_says_itself_and_gives_a_table():
 def test_a_front_of_things_that_do_not_fit_is_refused(metrics, tokens, values, told):
     with pytest.raises(ArgumentError, match=told):
         Front.of(SPACE, metrics, tokens, values)
+
+
+def test_an_unknown_metric_is_answered_with_the_nearest():
+    metrics = Metrics(accuracy=ACCURACY)
+    with pytest.raises(
+        ArgumentError, match=r"metric must be one of 'accuracy'; got 'acuracy'\. Did you mean 'accuracy'"
+    ):
+        metrics["acuracy"]
+    assert metrics.get("acuracy") is None
+    assert "acuracy" not in metrics

@@ -31,15 +31,16 @@ OFFERED = 8  # architectures in the list of the best
 class Studio(ipw.VBox):
     """One panel: controls, a live figure, the best architectures, and the code of the one that is chosen.
 
-    Start values are those of ``Settings``, for example ``Studio(table="nas-bench-201/cifar10", strength=8.0)``.
+    Start values are those of ``Settings``, the table a public one where there is one; change them as in
+    ``Studio(table="nas-bench-201/cifar10", strength=8.0)``.
     ``value``, ``front``, ``tokens`` and ``chosen`` are for the cells that follow: they wait for what runs, and
     generate first where nothing has been generated yet.
     """
 
     def __init__(self, **start: Any) -> None:
         initial = Settings(**{"table": available()[0], **start})
-        self.controls = Controls(initial, self._changed, self._refuse)
-        front, spans = self._axes()
+        self.controls = Controls(initial, self._changed, self._recant)
+        front, spans = self._axes(initial)
         self.stage = Stage(front, spans, self._blank(), self._choose)
         self.worker: Worker[Snapshot] = Worker(self._draw, self._ended, self.stage.busy, PACE)
         self.generate = ipw.Button(description="Generate", icon="play", button_style="primary")
@@ -49,13 +50,15 @@ class Studio(ipw.VBox):
         self.picked = ipw.Dropdown(
             description="Show", layout=ipw.Layout(width="auto"), style={"description_width": "44px"}
         )
+        self._asked: Settings | None = None  # what the newest run is of
+        self._refused: Exception | None = None  # why a run was ended before its time
         self._shown: Snapshot | None = None  # what the figure shows
         self._kept: Snapshot | None = None  # the newest with finished architectures
         self._quiet = False
         self._before: np.ndarray | None = None
         self._row: int | None = None
         self.generate.on_click(lambda _: self._start())
-        self.stop.on_click(lambda _: self.worker.stop())
+        self.stop.on_click(lambda _: self._halt())
         self.picked.observe(self._pick, "value")
         self._say("Press Generate. Moving a control then replays the same noise under the new guidance.")
         super().__init__(self._panel())
@@ -81,7 +84,7 @@ class Studio(ipw.VBox):
     def chosen(self) -> Architecture:
         """The architecture that was clicked, else the best one generated."""
         snapshot = self._answer()
-        clicked = self._row is not None and self._kept is not None and self._kept.tokens is snapshot.tokens
+        clicked = self._row is not None and self._kept is not None and self._kept.settings is snapshot.settings
         return snapshot.space.decode(snapshot.tokens[self._row if clicked else snapshot.ranked()[0]])
 
     def __repr__(self) -> str:
@@ -95,7 +98,8 @@ class Studio(ipw.VBox):
         if self._kept is None:
             if self.worker.fault is not None:
                 raise self.worker.fault
-            for snapshot in snapshots(self.controls.settings):
+            self._asked = self.controls.settings
+            for snapshot in snapshots(self._asked):
                 self._kept = snapshot
             self._draw(self._kept)
             self._ended()
@@ -105,8 +109,10 @@ class Studio(ipw.VBox):
 
     def _start(self) -> None:
         try:
-            self.worker.pace = PACE
-            self.worker.start(snapshots(self.controls.settings))
+            settings = self.controls.settings
+            if self.worker.state == "idle":
+                self._asked, self.worker.pace = settings, PACE
+            self.worker.start(snapshots(settings))
         except NagkitError as refusal:
             self._refuse(refusal)
         else:
@@ -117,12 +123,12 @@ class Studio(ipw.VBox):
         try:
             settings = self.controls.settings
             if self.worker.state == "idle" and self._kept is None:
-                self.stage.set_axes(*self._axes())
+                self.stage.set_axes(*self._axes(settings))
                 return
-            self.worker.pace = REPLAY_PACE
+            self._asked, self.worker.pace = settings, REPLAY_PACE
             self.worker.replace(snapshots(settings))
         except NagkitError as refusal:
-            self._refuse(refusal)
+            self._recant(refusal)
         else:
             self._begin()
 
@@ -141,11 +147,15 @@ class Studio(ipw.VBox):
     def _begin(self) -> None:
         if self.worker.state != "idle":  # in place, all is done by now
             self.generate.disabled, self.stop.disabled = True, False
-            self._say(f"Generating {self.controls.samples.value} architectures.")
+            self._say(f"Learning from the labels, then generating {self.controls.samples.value} architectures.")
 
-    def _axes(self) -> tuple[Front, list[tuple[float, float]]]:
-        """An empty front in the metrics of the present settings, and where their values lie."""
-        settings = self.controls.settings
+    def _halt(self) -> None:
+        """Stop what runs; the button answers at once, the worker within one step."""
+        self.stop.disabled = True
+        self.worker.stop()
+
+    def _axes(self, settings: Settings) -> tuple[Front, list[tuple[float, float]]]:
+        """An empty front in the metrics of these settings, and where their values lie."""
         space, metrics = benchmark(settings.table).space, settings.axes()
         nothing = np.empty((0, len(space.slots)), dtype=np.int64), np.empty((0, len(metrics)))
         return Front(space, metrics, *nothing), [settings.span(metric.name) for metric in metrics]
@@ -170,7 +180,7 @@ class Studio(ipw.VBox):
 
     def _turn(self, snapshot: Snapshot) -> None:
         """Another run begins: its axes, and the one before as faint crosses where it has the same axes."""
-        self.stage.set_axes(*self._axes())
+        self.stage.set_axes(*self._axes(snapshot.settings))
         kept, self._row, self._shown = self._kept, None, None
         if (
             kept is None
@@ -197,13 +207,18 @@ class Studio(ipw.VBox):
     def _ended(self) -> None:
         """Nothing runs any more: say how it went, and show the best or what was there before."""
         self.generate.disabled, self.stop.disabled = False, True
-        kept, fault = self._kept, self.worker.fault
+        kept, fault = self._kept, self._refused or self.worker.fault
+        self._refused = None
         if kept is not None and self._shown is not kept:
+            if self._shown is not None and self._shown.settings is not kept.settings:
+                self._before, self.progress.max = None, kept.settings.samples
+                self.stage.set_axes(*self._axes(kept.settings))
             self._show_all(kept)
         if fault is not None:
             self._refuse(fault)
-        elif kept is None:
-            self._say("Stopped before the first round was finished.")
+        elif kept is None or kept.settings is not self._asked:
+            rest = " The picture shows the batch of before." if kept is not None else ""
+            self._say(f"Stopped before the first round was finished.{rest}")
         else:
             how = "Stopped after" if self.worker.stopped else "Generated"
             self._say(f"{how} {len(kept.tokens)} architectures. {self._result(kept)}")
@@ -232,6 +247,13 @@ class Studio(ipw.VBox):
         with self._hushed():
             self.picked.options = options
             self.picked.disabled = not options
+
+    def _recant(self, fault: Exception) -> None:
+        """Refuse what the controls say; what runs is ended, as it is not what they say any more."""
+        if self.worker.state != "idle":
+            self._refused = fault
+            self._halt()
+        self._refuse(fault)
 
     def _refuse(self, fault: Exception) -> None:
         text = str(fault) if isinstance(fault, NagkitError) else f"{type(fault).__name__}: {fault}"

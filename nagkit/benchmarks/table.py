@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from nagkit import arguments
 from nagkit.benchmarks.columns import Columns
 from nagkit.errors import ArgumentError
-from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.metrics import Constraint, Metric, Metrics, Objective
 from nagkit.space import SearchSpace
 from nagkit.spaces import space as find_space
 
@@ -38,9 +38,11 @@ class Table:
         self.licence: str = columns.licence
         self.details = MappingProxyType(dict(columns.details))
         flat = {name for name, values in columns.values.items() if values.ndim == 1}
-        self.metrics: Mapping[str, Metric] = MappingProxyType({k: v for k, v in columns.metrics.items() if k in flat})
+        self.metrics: Mapping[str, Metric] = MappingProxyType(
+            Metrics({k: v for k, v in columns.metrics.items() if k in flat})
+        )
         self.curves: Mapping[str, Metric] = MappingProxyType(
-            {k: v for k, v in columns.metrics.items() if k not in flat}
+            Metrics({k: v for k, v in columns.metrics.items() if k not in flat})
         )
         self._columns = columns
 

@@ -1,0 +1,72 @@
+"""What the studio shows when a run ends before it has finished a round."""
+
+import asyncio
+import time
+
+import pytest
+from nagkit_widgets import Studio
+from nagkit_widgets.stage import GENERATED
+
+
+async def until(done, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+def ended(studio):
+    return studio.worker.state == "idle" and studio.stop.disabled and not studio.generate.disabled
+
+
+@pytest.fixture
+def beside_a_loop(monkeypatch):
+    monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
+
+
+@pytest.mark.usefixtures("beside_a_loop")
+@pytest.mark.parametrize("control", ["strength", "objectives"])
+def test_a_replay_stopped_before_its_first_round_leaves_the_picture_of_before(control):
+    async def main():
+        studio = Studio(samples=32, labels=60)
+        studio.generate.click()
+        await until(lambda: "Generated 32" in studio.status.value and ended(studio))
+        axis, dots = studio.stage.figure.layout.yaxis.title.text, list(studio.stage.figure.data[GENERATED].y)
+        if control == "strength":
+            studio.controls.strength.value = 0.5
+        else:
+            studio.controls.objectives.value = ("test_accuracy",)
+        studio.stop.click()
+        await until(lambda: ended(studio))
+        assert "before the first round" in studio.status.value
+        assert "batch of before" in studio.status.value
+        assert studio.stage.figure.layout.yaxis.title.text == axis
+        assert list(studio.stage.figure.data[GENERATED].y) == dots
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("beside_a_loop")
+def test_a_refusal_ends_what_runs_and_stays_to_be_read():
+    async def main():
+        studio = Studio(samples=96, labels=60)
+        studio.generate.click()
+        studio.controls.objectives.value = ()
+        await until(lambda: ended(studio))
+        await asyncio.sleep(0.1)
+        assert "objectives must" in studio.status.value
+
+    asyncio.run(main())
+
+
+@pytest.mark.usefixtures("beside_a_loop")
+def test_the_stop_button_answers_at_once():
+    async def main():
+        studio = Studio(samples=96, labels=60)
+        studio.generate.click()
+        assert not studio.stop.disabled
+        studio.stop.click()
+        assert studio.stop.disabled
+        await until(lambda: ended(studio))
+
+    asyncio.run(main())
