@@ -49,6 +49,7 @@ class Worker(Generic[Item]):
         self._next: Iterator[Item] | None = None
         self._latest: tuple[Item, ...] = ()
         self._pumping = False
+        self._task: asyncio.Task[None] | None = None  # held here, since a loop keeps only a weak reference
 
     @property
     def state(self) -> Literal["idle", "running", "stopping"]:
@@ -68,7 +69,9 @@ class Worker(Generic[Item]):
     def stop(self) -> None:
         """End after the present step; what waits is dropped, what was drawn stays."""
         with self._lock:
-            self._next, self.stopped = None, self._thread is not None
+            self._next = None
+            if self._thread is not None:
+                self.stopped = True
             self._interrupt.set()
 
     def wait(self) -> None:
@@ -86,23 +89,34 @@ class Worker(Generic[Item]):
             self._interrupt.set()  # heard by what runs; cleared when the next work begins
             if self._thread is not None:
                 return
-            self._thread = threading.Thread(target=self._run, name="nagkit-worker", daemon=True)
+            thread = threading.Thread(target=self._run, name="nagkit-worker", daemon=True)
             if loop is not None:
+                thread.start()  # it waits for the lock
                 if not self._pumping:
                     self._pumping = True
-                    loop.call_soon_threadsafe(lambda: loop.create_task(self._pump()))
-                self._thread.start()
+                    loop.call_soon_threadsafe(self._launch, loop)
+            self._thread = thread
         if loop is None:
             self._in_place()
 
     def _in_place(self) -> None:
         pace, self.pace = self.pace, 0.0
-        self._run()
-        self.pace = pace
+        try:
+            self._run()
+        finally:
+            self.pace = pace
         self._show()
         self._finish()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:  # an interrupt or an exit: what waits is dropped, and other work may begin
+            with self._lock:
+                self._next, self._thread, self.stopped = None, None, True
+            raise
+
+    def _work(self) -> None:
         while True:
             with self._lock:
                 work, self._next = self._next, None
@@ -132,23 +146,37 @@ class Worker(Generic[Item]):
         for item in latest:
             self._draw(item)
 
+    def _launch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._task = loop.create_task(self._pump())
+
     async def _pump(self) -> None:
+        try:
+            await self._follow()
+        except BaseException:  # the loop ends; another may follow
+            self._pumping = False
+            raise
+        try:
+            self._finish()
+        except Exception as fault:
+            self.fault = fault
+
+    async def _follow(self) -> None:
+        """Draw until nothing runs and nothing is left to draw."""
         drawn = 0.0
         while True:
             running = self._thread is not None
-            if self._latest and (not self._busy() or time.monotonic() - drawn > PATIENCE):
-                drawn = time.monotonic()
-                try:
+            try:
+                if self._latest and (not self._busy() or time.monotonic() - drawn > PATIENCE):
+                    drawn = time.monotonic()
                     self._show()
-                except Exception as fault:
-                    self.stop()
-                    self.fault = fault
+            except Exception as fault:
+                self.stop()
+                self.fault, self._latest = fault, ()
             with self._lock:
                 if not running and self._thread is None and not self._latest:
                     self._pumping = False
-                    break
+                    return
             await asyncio.sleep(TICK)
-        self._finish()
 
 
 def _kernel_loop() -> asyncio.AbstractEventLoop | None:

@@ -205,6 +205,98 @@ def test_headless_the_work_is_done_in_place_even_in_a_loop(monkeypatch):
     asyncio.run(main())
 
 
+def test_a_second_stop_changes_nothing():
+    async def main():
+        record, steps = Record(), Steps(1000, 0.01)
+        record.worker.start(iter(steps))
+        await until(lambda: steps.begun >= 2)
+        record.worker.stop()
+        await until(lambda: record.finished)
+        record.worker.stop()
+        assert record.worker.stopped
+
+    asyncio.run(main())
+
+
+def test_a_stop_after_the_end_does_not_make_it_stopped():
+    async def main():
+        record = Record()
+        record.worker.start(iter(Steps(2)))
+        await until(lambda: record.finished)
+        record.worker.stop()
+        assert not record.worker.stopped
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_in_place_reaches_the_cell_and_leaves_a_worker_that_works(end):
+    record = Record(pace=60.0)
+    with pytest.raises(end):
+        record.worker.start(iter(Steps(2, fault=end())))
+    assert (record.worker.state, record.worker.pace, record.worker.stopped) == ("idle", 60.0, True)
+    record.worker.start(iter(Steps(3)))
+    assert (record.drawn, record.worker.stopped) == ([2], False)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the log tells of it
+def test_an_exit_in_the_thread_leaves_a_worker_that_works():
+    async def main():
+        record = Record()
+        record.worker.start(iter(Steps(2, fault=SystemExit())))
+        await until(lambda: record.finished)
+        assert (record.worker.state, record.worker.stopped) == ("idle", True)
+        record.worker.start(iter(Steps(4)))
+        await until(lambda: record.finished == 2)
+        assert record.drawn[-1] == 3
+
+    asyncio.run(main())
+
+
+def test_a_fault_in_asking_the_page_stops_the_work_and_is_kept():
+    async def main():
+        record = Record(busy=lambda: 1 / divisor)
+        divisor = 0
+        record.worker.start(iter(Steps(1000, 0.01)))
+        await until(lambda: record.finished)
+        assert isinstance(record.worker.fault, ZeroDivisionError)
+        assert record.worker.last < 999
+        record.worker.start(iter(Steps(3)))
+        await until(lambda: record.finished == 2)  # the pump works again
+
+    asyncio.run(main())
+
+
+def test_a_fault_in_finishing_is_kept_and_the_next_work_is_drawn():
+    async def main():
+        drawn = []
+        worker = Worker(drawn.append, lambda: 1 / 0)
+        worker.start(iter(Steps(3)))
+        await until(lambda: worker.fault is not None)
+        assert isinstance(worker.fault, ZeroDivisionError)
+        worker.start(iter(Steps(5)))
+        await until(lambda: drawn[-1] == 4)
+
+    asyncio.run(main())
+
+
+def test_a_worker_outlives_its_loop():
+    record = Record()
+
+    async def first():
+        record.worker.start(iter(Steps(3, 0.1)))
+        await until(lambda: record.drawn)
+
+    async def second():
+        record.worker.wait()
+        record.worker.start(iter(Steps(6)))
+        await until(lambda: record.finished)
+
+    asyncio.run(first())
+    asyncio.run(second())
+    assert record.drawn[-1] == 5
+
+
 def test_clicks_from_four_threads_leave_a_worker_that_works():
     """Start and Stop as fast as threads can, which is worse than what any front end does."""
 
