@@ -5,6 +5,7 @@ its own child of the seed, so the same seed replays the same noise under any gui
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ from nagkit_widgets.settings import ROUNDS, Settings, benchmark, stream
 
 import nagkit
 from nagkit.diffusion.masked import Frame
+from nagkit.errors import NagkitError
 from nagkit.generators.generator import Generator
 from nagkit.metrics import Front
 from nagkit.space import SearchSpace
@@ -65,6 +67,13 @@ def snapshots(settings: Settings) -> Iterator[Snapshot]:
         values = np.concatenate([values, gained])
         front = Front.of(space, axes, tokens, values)
         yield Snapshot(settings, space, number, rounds, frame, tokens, values, front)
+
+
+def warm_up(settings: Settings) -> None:
+    """Load and learn what the first batch will need; a refusal is left to that batch to tell."""
+    with suppress(NagkitError):
+        _generator(benchmark(settings.table).space.name, settings.steps)
+        settings.guidance()
 
 
 @lru_cache(maxsize=16)

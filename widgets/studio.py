@@ -4,6 +4,7 @@ The controls hold the settings, a worker walks the snapshots that the settings s
 widgets are written on the kernel's loop.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,10 +14,10 @@ import numpy as np
 from jaxtyping import Int
 from nagkit_widgets import tables
 from nagkit_widgets.controls import Controls
-from nagkit_widgets.sampling import Snapshot, snapshots
-from nagkit_widgets.settings import Settings, available, benchmark
+from nagkit_widgets.sampling import Snapshot, snapshots, warm_up
+from nagkit_widgets.settings import Settings, benchmark, settings
 from nagkit_widgets.stage import Stage
-from nagkit_widgets.worker import Worker
+from nagkit_widgets.worker import Worker, kernel_loop
 
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import NagkitError
@@ -38,7 +39,7 @@ class Studio(ipw.VBox):
     """
 
     def __init__(self, **start: Any) -> None:
-        initial = Settings(**{"table": available()[0], **start})
+        initial = settings(**start)
         self.controls = Controls(initial, self._changed, self._recant)
         front, spans = self._axes(initial)
         self.stage = Stage(front, spans, self._blank(), self._choose)
@@ -62,6 +63,8 @@ class Studio(ipw.VBox):
         self.picked.observe(self._pick, "value")
         self._say("Press Generate. Moving a control then replays the same noise under the new guidance.")
         super().__init__(self._panel())
+        if kernel_loop() is not None:  # while a person looks at the controls, so that Generate answers at once
+            threading.Thread(target=warm_up, args=(initial,), name="nagkit-warm-up", daemon=True).start()
 
     # ------------------------------------------------------------------------------------ for the cells that follow
 

@@ -81,7 +81,7 @@ class Worker(Generic[Item]):
             thread.join()
 
     def _take(self, work: Iterator[Item], replace: bool) -> None:
-        loop = _kernel_loop()
+        loop = kernel_loop()
         with self._lock:
             if self._thread is not None and not replace:
                 raise NagkitError("The worker is running. Stop it first, or let it finish.")
@@ -179,7 +179,7 @@ class Worker(Generic[Item]):
             await asyncio.sleep(TICK)
 
 
-def _kernel_loop() -> asyncio.AbstractEventLoop | None:
+def kernel_loop() -> asyncio.AbstractEventLoop | None:
     """The loop of the kernel, or nothing where the work has to run in place."""
     if os.environ.get("NAGKIT_HEADLESS"):
         return None
