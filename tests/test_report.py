@@ -286,7 +286,8 @@ def test_a_number_that_may_be_switched_off_is_0_or_in_its_range():
     [
         ({"max_latency": 3}, "max_latency needs the device"),
         ({"device": "eyeriss"}, "device with the table 'digits/mid8' must be one of 'none', 'cpu'"),
-        ({"labels": 15_000}, "labels must be a whole number from 2 to"),
+        ({"labels": 15_000}, "labels must be a whole number from 2 to 1400"),
+        ({"labels": 1_498}, "labels must be a whole number from 2 to 1400"),
         ({"effective": 0.5}, "effective must be a number from 1 to 15625"),
     ],
 )
@@ -296,6 +297,20 @@ def test_what_the_chosen_table_lacks_is_refused_before_a_kernel_starts(tmp_path,
     with pytest.raises(ArgumentError, match=said):
         report("generation", given, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_where_labels_told_all_that_the_limits_allow_there_is_a_sentence_in_place_of_a_curve(tmp_path):
+    if not digits.present("mid8"):
+        pytest.skip("the embedded table is not built: nagkit build digits")
+    table = nagkit.benchmark("digits/mid8")
+    cells, known = table.space.all(), table.known("val_accuracy")
+    told = table.classes(np.random.default_rng(1).permutation(known)[:1400], "val_accuracy")
+    unseen = ~np.isin(table.classes(cells, "val_accuracy"), told) & np.isfinite(table.look_up(cells, "val_accuracy"))
+    limit = 0.99 * table.look_up(cells[unseen], "latency_cpu").min()
+    asked = {"labels": 1400, "samples": 100, "seed": 1, "device": "cpu", "max_latency": limit}
+    folder = report("generation", asked, tmp_path / "out")
+    assert "There is no curve" in (folder / "report.html").read_text()
 
 
 def test_figures_are_shown_and_written_only_where_a_report_asks(tmp_path, monkeypatch):
