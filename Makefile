@@ -17,7 +17,7 @@ endif
 .PHONY: help setup studio test fast check notebooks report benchmark clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP)  ## make the environment .venv (about 2 GB, one to two minutes)
 
@@ -39,7 +39,7 @@ studio: $(STAMP)  ## open the studio in JupyterLab; ARGS=--no-browser only print
 test: $(STAMP)  ## run all tests
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
 
-fast: $(STAMP)  ## run the tests that together take less than a minute
+fast: $(STAMP)  ## run the tests that are not slow and need no browser
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 -m 'not slow and not browser' $(ARGS)
 
 check: $(STAMP)  ## lint, format and type-check
