@@ -40,7 +40,7 @@ test: $(STAMP)  ## run all tests
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
 
 fast: $(STAMP)  ## run the tests that are not slow and need no browser
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 -m 'not slow and not browser' $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile -m 'not slow and not browser' $(ARGS)
 
 check: $(STAMP)  ## lint, format and type-check
 	$(RUN) pre_commit run --all-files

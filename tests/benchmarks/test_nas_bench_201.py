@@ -60,6 +60,7 @@ def test_official_index_of_known_cells(index, letters):
     assert official_index(cell(letters)).tolist() == [index]
 
 
+@pytest.mark.slow
 def test_two_sources_list_the_cells_in_the_same_order():
     file = registry.sources()["help"].file("data/nasbench201/str_arch2idx.pt")
     places = readers.read_zipped_pickle(registry.read(file), file.name)
@@ -327,6 +328,7 @@ def fresh_cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.mark.slow
 def test_a_damaged_table_file_is_noticed_at_the_next_opening(fresh_cache):
     benchmark("nas-bench-201/cifar10")
     path = nas_bench_201.converted("cifar10")

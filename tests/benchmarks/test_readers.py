@@ -36,6 +36,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(PLAIN, st.sampled_from([3, 4, 5]))
 @settings(max_examples=50)
 def test_plain_data_come_back_as_they_were(data, protocol):

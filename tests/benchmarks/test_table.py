@@ -67,6 +67,7 @@ def slow_look_up(columns, row):
     return [np.nan, np.nan]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from(["string", "graph", "benchmark", "function"]))
 def test_look_up_agrees_with_a_search_in_loops(seed, identity):

@@ -52,6 +52,7 @@ def test_the_bound_of_the_true_belief_is_the_entropy():
     assert float(bound(Uniform(), clean, masked, rate)) == pytest.approx(6 * np.log(5), rel=0.02)
 
 
+@pytest.mark.slow
 def test_training_repeats_and_learns():
     first, second = (list(train(SPACE, steps=12, seed=3)) for _ in range(2))
     assert [lesson.loss for lesson in first] == [lesson.loss for lesson in second]

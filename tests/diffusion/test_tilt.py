@@ -47,6 +47,7 @@ def oracle(row, slot, symbol, guidance):
     return np.log(np.mean(weights)) if any(weights) else -np.inf
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 6), st.booleans())
 def test_tilt_is_the_mean_weight_of_all_completions(seed, strength, constrained):
@@ -60,6 +61,7 @@ def test_tilt_is_the_mean_weight_of_all_completions(seed, strength, constrained)
     np.testing.assert_allclose(found[0], expected, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_samples_follow_the_guided_law():
     """A chi-square test of 100,000 samples against p(x) exp(s z(x)) on the feasible rows."""
     guidance = nagkit.Guidance(2.0, [QUALITY], [SMALL])

@@ -60,6 +60,7 @@ def test_a_finished_build_has_nothing_left_to_do(undisturbed):
     assert list(tiny(path).run(CELLS)) == []
 
 
+@pytest.mark.slow
 def test_a_build_left_half_way_goes_on_where_it_was(undisturbed, tmp_path):
     path = tmp_path / "ledger.sqlite"
     assert len(list(islice(tiny(path).run(CELLS), 2))) == 2
@@ -131,6 +132,7 @@ def test_cells_of_one_class_share_a_training_and_others_are_unknown(undisturbed)
     assert len(table.known("params")) == SPACE.size
 
 
+@pytest.mark.slow
 def test_a_new_ledger_goes_on_from_the_shipped_table(undisturbed, tmp_path):
     shipped = tmp_path / "table.safetensors"
     done = tiny(undisturbed[0]).columns()

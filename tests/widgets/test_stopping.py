@@ -24,6 +24,7 @@ def beside_a_loop(monkeypatch):
     monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("beside_a_loop")
 @pytest.mark.parametrize("control", ["strength", "objectives"])
 def test_a_replay_stopped_before_its_first_round_leaves_the_picture_of_before(control):

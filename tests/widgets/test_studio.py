@@ -240,6 +240,7 @@ def test_stop_keeps_what_was_finished(monkeypatch):
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_of_many_slider_events_the_last_is_honoured(monkeypatch):
     async def main():
         studio = Studio(samples=16, labels=60)
@@ -256,6 +257,7 @@ def test_of_many_slider_events_the_last_is_honoured(monkeypatch):
     asyncio.run(main())
 
 
+@pytest.mark.slow
 def test_a_cell_that_asks_while_work_runs_gets_its_end_and_never_a_row_of_before(monkeypatch):
     async def main():
         studio = Studio(samples=32, labels=60)
