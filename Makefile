@@ -14,7 +14,7 @@ LAB_FLAGS += --no-browser
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup studio test fast check notebooks report benchmark clean
+.PHONY: help setup studio test fast reproduce check notebooks report benchmark clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: $(STAMP)  ## run all tests
 
 fast: $(STAMP)  ## run the tests that are not slow and need no browser
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile -m 'not slow and not browser' $(ARGS)
+
+reproduce: $(STAMP)  ## train 50 random entries of the embedded tables again and compare every bit
+	OMP_NUM_THREADS=1 NAGKIT_REPRODUCE=50 $(RUN) pytest -n 2 tests/networks/test_reproduction.py $(ARGS)
 
 check: $(STAMP)  ## lint, format and type-check
 	$(RUN) pre_commit run --all-files

@@ -38,6 +38,11 @@ def whole(argument: str, value: object, low: int = 1, high: int | None = None) -
     return number
 
 
+def seed(argument: str, value: object) -> int:
+    """``value`` as an ``int`` that every random generator here takes."""
+    return whole(argument, value, low=0, high=2**63 - 1)
+
+
 def real(argument: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
     """``value`` as a ``float`` within [low, high]; NaN, booleans and text are refused."""
     allowed = "a number" if low == -math.inf and high == math.inf else f"a number from {low:g} to {high:g}"

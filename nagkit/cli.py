@@ -85,30 +85,52 @@ def verify(ctx: click.Context, sources: tuple[str, ...]) -> None:
 
 
 @app.command()
-@click.argument("name", type=click.Choice(["digits"]), expose_value=False)
+@click.argument("name")
 @click.option("--limit", type=click.IntRange(1), help="Cells to have in the end.  [default: all of them]")
 @click.option("--seconds", type=click.FloatRange(0), help="Leave off after this time.  [default: when done]")
-@click.option("--out", type=click.Path(path_type=Path), help="The table to write.  [default: the one nagkit opens]")
-def build(limit: int | None, seconds: float | None, out: Path | None) -> None:
-    """Train and time the networks of a table, and write it; work that was left off goes on where it was."""
+@click.option("--workers", help="How many processes train, or a Dask scheduler's address.  [default: this process]")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder of tables.  [default: the one nagkit opens]")
+def build(name: str, limit: int | None, seconds: float | None, workers: str | None, out: Path | None) -> None:
+    """Train and time the networks of a table, and write it; work that was left off goes on where it was.
+
+    NAME is digits/mid8, digits/hard8 or digits/worlds.
+    """
     import time
 
     from tqdm import tqdm
 
+    from nagkit import executors
     from nagkit.networks import builder
 
+    work, folder = builder.build(name), builder.shipped() if out is None else out
+    _writable(folder)
     end = float("inf") if seconds is None else time.monotonic() + seconds
-    work, bar = builder.build(), tqdm(unit="step", disable=None)
-    for step in work.run(limit):
-        bar.total, bar.n = step.total, step.done
-        bar.set_description(step.stage, refresh=False)
-        bar.set_postfix_str(f"{step.value:.4g}")
-        if time.monotonic() > end:
-            break
-    bar.close()
-    table = out or builder.shipped()
-    work.columns().write(table)
-    click.echo(table)
+    bars: dict[str, tqdm] = {}  # one for each stage, whose estimate of what remains is its own
+    with executors.executor(workers) as executor:
+        for step in work.run(limit, executor):
+            if step.stage not in bars:
+                first = {"initial": step.done - 1, "total": step.total}
+                bars[step.stage] = tqdm(desc=step.stage, unit="step", disable=None, **first)
+            bars[step.stage].set_postfix_str(f"{step.value:.4g}", refresh=False)
+            bars[step.stage].update(step.done - bars[step.stage].n)
+            if time.monotonic() > end:
+                break
+    for bar in bars.values():
+        bar.close()
+    for table in work.write(folder):
+        click.echo(table)
+
+
+def _writable(folder: Path) -> None:
+    """Refuses before any work a folder that could not take its result."""
+    import os
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise ArgumentError(f"out must be a folder that can be made; {folder} cannot: {fault.strerror}.") from None
+    if not os.access(folder, os.W_OK):
+        raise ArgumentError(f"out must be a folder that can be written; {folder} cannot. Name another with --out.")
 
 
 @app.command()

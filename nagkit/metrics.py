@@ -22,8 +22,8 @@ Values = Callable[[Int[np.ndarray, "n L"]], Float[np.ndarray, "n"]]  # tokens to
 class Metric:
     """One measured quantity: name, unit and direction, and under which conditions it holds.
 
-    ``source`` says where the numbers come from, ``licence`` under which terms; ``seeds`` how many trainings a value
-    averages. Fields that do not matter to a metric are ``None``.
+    ``source`` says where the numbers come from, ``licence`` under which terms; ``seeds`` which trainings a value
+    averages, or how many. Fields that do not matter to a metric are ``None``.
     """
 
     name: str

@@ -74,11 +74,13 @@ class SearchSpace(ABC):
     """What every search space offers; a new one gives the abstract parts, and a grammar if its slots depend.
 
     Methods that handle many architectures take and give ``tokens (n, L)``; those a person looks at, one
-    ``Architecture``. Nothing here changes its arguments.
+    ``Architecture``. ``identities`` are the ways, known to ``canonical``, in which two rows can be the same
+    architecture. Nothing here changes its arguments.
     """
 
     name: str
     slots: tuple[Slot, ...]
+    identities: tuple[str, ...]
 
     @cached_property
     def radices(self) -> Int[np.ndarray, "L"]:

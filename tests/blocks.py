@@ -29,6 +29,7 @@ class Blocks(SearchSpace):
 
     name = "blocks"
     slots = SLOTS
+    identities = ("string",)
 
     def legal(self, tokens):
         allowed = np.zeros((len(tokens), 3, 4), dtype=bool)

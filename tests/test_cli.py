@@ -125,13 +125,31 @@ def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
 def test_a_build_leaves_a_table_and_goes_on_where_it_was_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for seconds in ("0", "1000"):
-        told = program("build", "digits", "--limit", "1", "--seconds", seconds, "--out", "table.safetensors")
-        assert told.stdout == "table.safetensors\n", told.stderr
-    table = Table(Columns.open(tmp_path / "table.safetensors"))
+        told = program("build", "digits/mid8", "--limit", "1", "--seconds", seconds, "--out", "tables")
+        assert told.stdout == "tables/mid8.safetensors\n", told.stderr
+    file = tmp_path / "tables" / "mid8.safetensors"
+    table = Table(Columns.open(file))
     assert len(table.known("val_accuracy")) >= 1
-    again = program("build", "digits", "--limit", "1", "--out", "again.safetensors")
+    again = program("build", "digits/mid8", "--limit", "1", "--workers", "2", "--out", "again")
     assert again.stderr == ""  # the bar is for people at a terminal
-    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "table.safetensors").read_bytes()
+    assert (tmp_path / "again" / "mid8.safetensors").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["digits/mid9"], "Did you mean 'digits/mid8'"),
+        (["digits/mid8", "--workers", "0"], "workers must be a whole number from 1"),
+        (["digits/mid8", "--limit", "6000"], "limit must be a whole number from 1 to 5390"),
+        (["digits/mid8", "--out", "/proc/tables"], "out must be a folder that can be made"),
+    ],
+)
+def test_a_build_of_something_else_is_refused_in_a_sentence(tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    told = program("build", *words)
+    assert told.returncode == 2
+    assert said in told.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from nagkit.benchmarks.benchmark import Benchmark  # before the function below, 
 from nagkit.benchmarks.registry import present
 from nagkit.benchmarks.table import Table
 
-__all__ = ["NAMES", "Benchmark", "Table", "available", "benchmark"]
+__all__ = ["NAMES", "Benchmark", "Table", "available", "benchmark", "worlds"]
 
 NAMES = (
     *(f"digits/{name}" for name in digits.TABLES),
@@ -19,16 +19,27 @@ NAMES = (
 def benchmark(name: str) -> Table:
     """The benchmark of this name.
 
-    ``"digits/mid8"`` comes with nagkit. ``"nas-bench-201/cifar10"``, ``"…/cifar100"`` and ``"…/imagenet16-120"`` are
-    made at first use from public files (about 10 MB), which are downloaded where they are not here yet. Raises
-    ``DataMissingError``, which names every way to get them, when that fails.
+    ``"digits/mid8"`` and ``"digits/hard8"`` come with nagkit, and so do the small tables that ``worlds`` names.
+    ``"nas-bench-201/cifar10"``, ``"…/cifar100"`` and ``"…/imagenet16-120"`` are made at first use from public files
+    (about 10 MB), which are downloaded where they are not here yet. Raises ``DataMissingError``, which names every
+    way to get them, when that fails.
     """
-    family, _, table = arguments.one_of("benchmark", name, NAMES).partition("/")
+    of_a_world = isinstance(name, str) and name.startswith(f"digits/{digits.FAMILY}")
+    name = arguments.one_of("benchmark", name, (worlds() or [name]) if of_a_world else NAMES)
+    family, _, table = name.partition("/")
     return Table(digits.columns(table) if family == "digits" else nas_bench_201.columns(table))
 
 
+def worlds() -> tuple[str, ...]:
+    """Benchmarks of one family, each of another task and other architectures, to learn what carries over to a new one.
+
+    ``benchmark(name).details`` tells the task, and under ``"held_out"`` whether it is kept to judge by.
+    """
+    return tuple(f"digits/{name}" for name in digits.worlds())
+
+
 def available() -> Mapping[str, bool]:
-    """Every benchmark by name, and whether it opens without a network."""
+    """Every benchmark of ``NAMES``, and whether it opens without a network."""
     here = {f"digits/{name}": digits.present(name) for name in digits.TABLES}
     for dataset in nas_bench_201.DATASETS:
         whole = nas_bench_201.converted(dataset).is_file() or all(map(present, nas_bench_201.files(dataset)))

@@ -1,19 +1,24 @@
 """The table file: named columns of numbers, memory-mapped and checked, with every metric described beside its numbers.
 
 One format serves the converted public tables and our own embedded ones. The file is a safetensors file with one
-tensor for each column and one for the rows, and one text of JSON: the metrics, where the numbers come from, under which
-licence, and a sha256 over all of it that is verified at every opening.
+tensor for each column and one, ``rows.<identity>``, for the rows of each identity, and one text of JSON: the metrics,
+the identity of each, where the numbers come from, under which licence, and a sha256 over all of it that is verified at
+every opening.
 
-Writing a table takes two lines (here: three architectures, one number and one curve of five epochs each)::
+Writing a table takes two lines (here: exact parameters of all 15,625 strings, and one number and one curve of 8 epochs
+of the 5,390 classes of strings that compute the same)::
 
     columns = Columns(
-        name="digits/mid8", space="nas-bench-201", identity="benchmark", source="...", licence="MIT",
-        rows=space.index(tokens),  # (n,) ascending, see below
-        metrics={"val_accuracy": Metric("val_accuracy", "%", "max", split="val", epochs=8, source="...", licence="MIT"),
+        name="digits/mid8", space="nas-bench-201", source="...", licence="MIT",
+        rows={"string": np.arange(15_625),  # (15625,) ascending, see below
+              "function": np.unique(space.index(space.canonical(space.all(), "function")))},  # (5390,)
+        identity={"params": "string", "val_accuracy": "function", "val_loss": "function"},
+        metrics={"params": Metric("params", "M", "min", ...),
+                 "val_accuracy": Metric("val_accuracy", "%", "max", split="val", epochs=8, source="...", licence="MIT"),
                  "val_loss": Metric("val_loss", "nats", "min", ...)},
-        values={"val_accuracy": np.array([...]),  # (n,)
-                "val_loss": np.array([[...]])},   # (n, epochs): a curve
-        shared={},  # or the identity of columns whose rows share measurements
+        values={"params": np.array([...]),        # (15625,)
+                "val_accuracy": np.array([...]),  # (5390,)
+                "val_loss": np.array([[...]])},   # (5390, 8): a curve
         details={"recipe": ...},  # anything JSON can hold
     )
     columns.write(path)
@@ -39,8 +44,9 @@ from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.files import write_atomically
 from nagkit.metrics import Metric
 
-FORMAT = 2  # raised when a file of before can no longer be read as it was
-ROWS = "rows"
+FORMAT = 3  # raised when a file of before can no longer be read as it was
+ROWS = "rows."  # begins the name of a tensor that holds the rows of an identity, and of no column
+RESERVED = "__metadata__"  # what safetensors calls its own part of the header
 HEADER = "nagkit"
 DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -52,57 +58,59 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """A table of n architectures: what is known about each, and what every number means.
+    """Columns of numbers about the architectures of a space, one row for each that is different, and what they mean.
 
-    ``rows (n,)`` are the places of the architectures in the lexicographic list of the space (``space.index``),
-    strictly ascending. A row stands for its whole class under ``identity`` (``space.canonical``); with ``"string"``
-    it stands for itself. ``values[name]`` is ``(n,)``, or ``(n, epochs)`` for a curve, NaN where unknown;
-    ``metrics[name]`` says what it is. ``shared[name]`` is the identity of a column that was measured once for each
-    class and written into all rows of it: such rows are one measurement, not several. ``details`` holds anything else
-    worth keeping, as JSON.
+    ``rows[identity] (n,)`` are places in the lexicographic list of the space (``space.index``), strictly ascending,
+    one for each class of architectures that are the same under that identity (``space.canonical``); any member may
+    stand for its class. Under ``"string"`` each stands for itself. ``identity[name]`` says to which of these rows a
+    column belongs: ``values[name]`` is ``(n,)``, or ``(n, epochs)`` for a curve, NaN where unknown. ``metrics[name]``
+    says what it is. ``details`` holds anything else worth keeping, as JSON. Raises ``ArgumentError`` where these do
+    not fit together.
     """
 
     name: str
     space: str
-    identity: str
     source: str
     licence: str
-    rows: np.ndarray
+    rows: Mapping[str, np.ndarray]
+    identity: Mapping[str, str]
     metrics: Mapping[str, Metric]
     values: Mapping[str, np.ndarray]
-    shared: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("name", "space", "identity", "source", "licence"):
+        for name in ("name", "space", "source", "licence"):
             arguments.instance(name, getattr(self, name), str, "'string'")
+        arguments.instance("rows", self.rows, Mapping, "{'string': space.index(tokens)}")
+        for name in ("identity", "metrics", "values"):
+            arguments.instance(name, getattr(self, name), Mapping, "{'params': ...}")
         object.__setattr__(self, "details", _as_json(self.details))
-        _check_rows(self.rows)
-        if set(self.metrics) != set(self.values) or ROWS in self.metrics:
-            raise ArgumentError(
-                f"metrics and values must name the same columns, and none {ROWS!r}; "
-                f"got {sorted(self.metrics)} and {sorted(self.values)}."
-            )
+        for identity, rows in self.rows.items():
+            _check_rows(identity, rows)
+        _check_names(self.metrics, self.values, self.identity)
         for name, values in self.values.items():
             if not isinstance(self.metrics[name], Metric) or self.metrics[name].name != name:
                 raise ArgumentError(f"metrics[{name!r}] must be the Metric of that name; got {self.metrics[name]!r}.")
-            _check_column(name, values, len(self.rows))
-        for name, identity in self.shared.items():
-            if name not in self.metrics or not isinstance(identity, str):
-                raise ArgumentError(f"shared must give columns an identity; got {name!r}: {identity!r}.")
+            identity = arguments.one_of(f"identity[{name!r}]", self.identity[name], self.rows)
+            _check_column(name, values, identity, len(self.rows[identity]))
+        if unused := sorted(set(self.rows) - set(self.identity.values())):
+            raise ArgumentError(
+                f"rows must name only identities of columns; no column has {unused[0]!r}. Remove rows[{unused[0]!r}], "
+                "or give it to a column in identity."
+            )
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """The file at ``path`` holds this table; the same table gives the same bytes on every machine."""
-        arrays = {name: _stored(values) for name, values in [(ROWS, self.rows), *self.values.items()]}
+        arrays = {name: _stored(values) for name, values in self.values.items()}
+        arrays |= {ROWS + identity: _stored(rows) for identity, rows in self.rows.items()}
         description = {
             "format": FORMAT,
             "name": self.name,
             "space": self.space,
-            "identity": self.identity,
             "source": self.source,
             "licence": self.licence,
+            "identity": dict(self.identity),
             "metrics": [asdict(self.metrics[name]) for name in self.metrics],
-            "shared": dict(self.shared),
             "details": dict(self.details),
         }
         draft = save(arrays, {HEADER: _text(description, "0" * 64)})
@@ -125,14 +133,12 @@ class Columns:
             if _digest(table, _layout(arrays), data) != expected:
                 raise ValueError("its content does not have the sha256 that it names")
             if table["format"] != FORMAT:
-                raise ValueError(f"it has format {table['format']}, this nagkit reads format {FORMAT}: update nagkit")
+                remedy = ": update nagkit" if table["format"] > FORMAT else ""
+                raise ValueError(f"it has format {table['format']}, this nagkit reads format {FORMAT}{remedy}")
             metrics = {each["name"]: Metric(**each) for each in table["metrics"]}
             return cls(
-                **{
-                    name: table[name]
-                    for name in ("name", "space", "identity", "source", "licence", "shared", "details")
-                },
-                rows=arrays[ROWS],
+                **{name: table[name] for name in ("name", "space", "source", "licence", "identity", "details")},
+                rows={name.removeprefix(ROWS): arrays[name] for name in sorted(arrays) if name.startswith(ROWS)},
                 metrics=metrics,
                 values={name: arrays[name] for name in metrics},
             )
@@ -156,19 +162,50 @@ def _as_json(details: Any) -> dict[str, Any]:
     return kept
 
 
-def _check_rows(rows: Any) -> None:
-    if not isinstance(rows, np.ndarray) or rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer) or not len(rows):
+def _check_rows(identity: Any, rows: Any) -> None:
+    if not isinstance(identity, str):
+        raise ArgumentError(f"rows must have names of identities as keys, such as 'string'; got {identity!r:.80}.")
+    argument = f"rows[{identity!r}]"
+    shaped = isinstance(rows, np.ndarray) and rows.ndim == 1 and len(rows)
+    if not shaped or rows.dtype.newbyteorder("<") not in (DTYPES["I64"], DTYPES["I32"]):
+        found = f"{rows.dtype} of shape {rows.shape}" if isinstance(rows, np.ndarray) else type(rows).__name__
         raise ArgumentError(
-            "rows must be an integer array of shape (n,) with n at least 1, such as space.index(tokens)."
+            f"{argument} must be an int64 or int32 array of shape (n,) with n at least 1, such as "
+            f"space.index(tokens); got {found}."
         )
-    if rows[0] < 0 or (np.diff(rows) <= 0).any():
-        raise ArgumentError("rows must be strictly ascending from 0; sort the table by rows and drop repetitions.")
+    if rows[0] < 0 or (rows[1:] <= rows[:-1]).any():
+        raise ArgumentError(
+            f"{argument} must be strictly ascending from 0; got {np.array2string(rows, threshold=6)}. Sort its columns "
+            "by the rows and drop repetitions."
+        )
 
 
-def _check_column(name: str, values: Any, n: int) -> None:
+def _check_names(metrics: Mapping[str, Any], values: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """All three are about the same columns, whose names nothing else in the file takes."""
+    if not metrics:
+        raise ArgumentError("metrics must name at least one column; got none. Add a Metric, its values and identity.")
+    if taken := [name for name in metrics if not isinstance(name, str) or name.startswith((ROWS, RESERVED))]:
+        raise ArgumentError(
+            f"metrics must have texts as keys that do not begin with {ROWS!r} or {RESERVED!r}; got {taken[0]!r:.80}. "
+            "Give the column another name."
+        )
+    for argument, found in (("values", values), ("identity", identity)):
+        if missing := sorted(set(metrics) - set(found)):
+            raise ArgumentError(f"{argument} must name every column of metrics; {missing[0]!r} is missing. Add it.")
+        if unknown := [name for name in found if name not in metrics]:
+            raise ArgumentError(
+                f"{argument} must name only columns of metrics; got {unknown[0]!r:.80}."
+                f"{arguments.nearest(unknown[0], metrics)} Correct or remove it, or add its Metric."
+            )
+
+
+def _check_column(name: str, values: Any, identity: str, n: int) -> None:
     if not isinstance(values, np.ndarray) or values.ndim not in (1, 2) or len(values) != n or not values.size:
         shape = getattr(values, "shape", type(values).__name__)
-        raise ArgumentError(f"values[{name!r}] must be an array of shape ({n},) or ({n}, epochs); got {shape}.")
+        raise ArgumentError(
+            f"values[{name!r}] must be an array of shape ({n},) or ({n}, epochs), a row for each of "
+            f"rows[{identity!r}]; got {shape}."
+        )
     if values.dtype.newbyteorder("<") not in DTYPES.values():
         allowed = ", ".join(str(np.dtype(dtype.name)) for dtype in DTYPES.values())
         raise ArgumentError(f"values[{name!r}] must be of dtype {allowed}; got {values.dtype}.")

@@ -155,10 +155,10 @@ def _convert(dataset: str) -> Columns:
     return Columns(
         name=f"nas-bench-201/{dataset}",
         space=SPACE.name,
-        identity="string",
         source=f"NAS-Bench-201 on {about.title} (Dong & Yang, ICLR 2020), put together from public files.",
         licence="MIT and Apache-2.0, see each metric",
-        rows=np.arange(SPACE.size),
+        rows={"string": np.arange(SPACE.size)},
+        identity={metric.name: "string" for metric, _ in listed},
         metrics={metric.name: metric for metric, _ in listed},
         values={metric.name: values for metric, values in listed},
         details={"files": {file.name: file.sha256 for file in files(dataset)}},

@@ -1,10 +1,11 @@
 """A benchmark whose values lie in a table file.
 
-Notation: n architectures asked for, m metrics, L slots, rows the places in the list of the whole space.
+Notation: n architectures asked for, m metrics, L slots, size the number of architectures in the space, rows the places
+in the list of all of them.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -22,8 +23,8 @@ class Table:
     """Known values of the architectures of one space, exact as they lie in the file, NaN where unknown.
 
     ``metrics`` are single numbers, asked for by ``look_up``; ``curves`` are numbers by epoch, asked for by ``curve``.
-    An architecture has the values of every other one that is the same under ``identity`` (``space.canonical``). A
-    metric may be shared more widely, where one measurement serves a whole class: see ``known`` and ``classes``.
+    Each belongs to an identity: a value is that of a whole class of architectures that are the same under it
+    (``space.canonical``), so every one of them has it; see ``known`` and ``classes``.
     """
 
     def __init__(self, columns: Columns) -> None:
@@ -31,9 +32,12 @@ class Table:
             raise ArgumentError(f"columns must be Columns, such as Columns.open(path); got {type(columns).__name__}.")
         self.name: str = columns.name
         self.space: SearchSpace = find_space(columns.space)
-        if columns.rows[-1] >= self.space.size:
-            raise ArgumentError(f"rows must be below {self.space.size:,} in {columns.space!r}; got {columns.rows[-1]}.")
-        self.identity: str = columns.identity
+        for identity, rows in columns.rows.items():
+            arguments.one_of(f"identity of columns in space {columns.space!r}", identity, self.space.identities)
+            if rows[-1] >= self.space.size:
+                raise ArgumentError(
+                    f"rows[{identity!r}] must be below {self.space.size:,} in {columns.space!r}; got {rows[-1]}."
+                )
         self.source: str = columns.source
         self.licence: str = columns.licence
         self.details = MappingProxyType(dict(columns.details))
@@ -45,6 +49,7 @@ class Table:
             Metrics({k: v for k, v in columns.metrics.items() if k not in flat})
         )
         self._columns = columns
+        self._places: dict[str, Int[np.ndarray, "size"] | None] = {}
 
     def look_up(
         self, tokens: Int[np.ndarray, "n L"], metrics: str | Sequence[str]
@@ -54,19 +59,19 @@ class Table:
         One name gives ``(n,)``, a list of m names ``(n, m)``.
         """
         if isinstance(metrics, str):
-            return self._gather(self._stored(tokens), self._metric(metrics, self.metrics))
+            return self._gather(self.space.index(tokens), self._metric(metrics, self.metrics))
         if not isinstance(metrics, Sequence) or not metrics:
             raise ArgumentError(f"metrics must be a name or a list of names; got {metrics!r}. {self._offer()}")
         names = [self._metric(name, self.metrics) for name in metrics]
-        stored = self._stored(tokens)
-        return np.stack([self._gather(stored, name) for name in names], axis=1)
+        rows = self.space.index(tokens)
+        return np.stack([self._gather(rows, name) for name in names], axis=1)
 
     def curve(self, tokens: Int[np.ndarray, "n L"], metric: str) -> Float[np.ndarray, "n epochs"]:
         """The values of these architectures after each epoch, a row of NaN where unknown."""
-        return self._gather(self._stored(tokens), self._metric(metric, self.curves))
+        return self._gather(self.space.index(tokens), self._metric(metric, self.curves))
 
     def known(self, metric: str) -> Int[np.ndarray, "n L"]:
-        """Every architecture that the table holds a value of, one for each class that shares a measurement."""
+        """Every class of architectures that the table holds a value of, by the member that stands for it."""
         return self._known(self._metric(metric, self.metrics))
 
     def classes(self, tokens: Int[np.ndarray, "n L"], metric: str) -> Int[np.ndarray, "n"]:
@@ -87,7 +92,7 @@ class Table:
         """What the table holds, in words."""
         names: dict[str, list[str]] = {}
         for name in (*self.metrics, *self.curves):
-            names.setdefault(self._identity(name), []).append(name)
+            names.setdefault(self._columns.identity[name], []).append(name)
         held = " and ".join(self._held(identity, columns) for identity, columns in names.items())
         return (
             f"Table {self.name!r}: {held}, from a space of {self.space.size:,} ({self.space.name}). {self.source} "
@@ -106,37 +111,44 @@ class Table:
     def __repr__(self) -> str:
         return self.sentence()
 
-    @cached_property
-    def _place(self) -> Int[np.ndarray, "size"] | None:
-        """Where each row of the space lies in the file, -1 where nowhere; ``None`` when it lies at its own place."""
-        rows = self._columns.rows
-        if len(rows) == self.space.size and self.identity == "string":
-            return None
-        stored = np.full(self.space.size, -1)
-        stored[self._representative(rows)] = np.arange(len(rows))
-        return stored[self._representative(np.arange(self.space.size))]
+    def _place(self, identity: str) -> Int[np.ndarray, "size"] | None:
+        """Where each row of the space lies in the rows of an identity, -1 where nowhere.
 
-    def _identity(self, name: str) -> str:
-        return self._columns.shared.get(name, self.identity)
+        ``None`` when each lies at its own place. Found at the first use: a space may take longer to tell which
+        architectures are the same than a file to open.
+        """
+        if identity not in self._places:
+            rows = self._columns.rows[identity]
+            complete = identity == "string" and len(rows) == self.space.size
+            self._places[identity] = None if complete else self._spread(identity, rows)
+        return self._places[identity]
+
+    def _spread(self, identity: str, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "size"]:
+        """The place of each row in ``rows``, given to all members of its class."""
+        first = self.space.index(self.space.canonical(self.space.all(), identity))
+        stored = np.full(self.space.size, -1)
+        stored[first[rows]] = np.arange(len(rows))
+        if len(twice := rows[stored[first[rows]] != np.arange(len(rows))]):
+            raise ArgumentError(
+                f"rows[{identity!r}] of {self.name!r} must hold one row of a class; {twice[0]} is the same as a later "
+                f"one under {identity!r}. Keep one of them."
+            )
+        return stored[first]
 
     def _classes(self, tokens: Int[np.ndarray, "n L"], name: str) -> Int[np.ndarray, "n"]:
-        return self.space.index(self.space.canonical(tokens, self._identity(name)))
+        return self.space.index(self.space.canonical(tokens, self._columns.identity[name]))
 
     def _known(self, name: str) -> Int[np.ndarray, "n L"]:
-        values = self._columns.values[name].reshape(len(self._columns.rows), -1)
-        tokens = self.space.at(self._columns.rows[~np.isnan(values).all(1)])
-        return tokens[np.unique(self._classes(tokens, name), return_index=True)[1]]
+        identity = self._columns.identity[name]
+        self._place(identity)  # refuses rows of which two are one class
+        rows = self._columns.rows[identity]
+        return self.space.at(rows[~np.isnan(self._columns.values[name].reshape(len(rows), -1)).all(1)])
 
-    def _representative(self, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-        return self.space.index(self.space.canonical(self.space.at(rows), self.identity))
-
-    def _stored(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n"]:
-        rows = self.space.index(tokens)
-        return rows if self._place is None else self._place[rows]
-
-    def _gather(self, stored: Int[np.ndarray, "n"], name: str) -> Float[np.ndarray, "n ..."]:
+    def _gather(self, rows: Int[np.ndarray, "n"], name: str) -> Float[np.ndarray, "n ..."]:
+        place = self._place(self._columns.identity[name])
+        stored = rows if place is None else place[rows]
         values = self._columns.values[name][stored].astype(np.float64, copy=False)
-        if self._place is not None:
+        if place is not None:
             values[stored < 0] = np.nan
         return values
 

@@ -14,7 +14,7 @@ N = 200
 
 
 class SpaceContract:
-    """Override ``space``, and ``identity`` with one that ``space.canonical`` knows."""
+    """Override ``space``, and ``identity`` with each of ``space.identities``."""
 
     @pytest.fixture
     def space(self) -> SearchSpace:
@@ -117,6 +117,11 @@ class SpaceContract:
             edits = {(l, k) for l, k in np.argwhere(legal).tolist() if k != row[l]}
             found = {(l, int(other[l])) for other in near for l in np.flatnonzero(other != row).tolist()}
             assert found == edits, row
+
+    def test_it_names_the_identities_that_it_knows(self, space, tokens):
+        assert len(set(space.identities)) == len(space.identities) > 0
+        for identity in space.identities:
+            assert len(space.canonical(tokens, identity)) == len(tokens)
 
     def test_canonical_rows_belong_and_stand_for_themselves(self, space, tokens, identity):
         canonical = space.canonical(tokens, identity)

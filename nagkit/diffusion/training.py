@@ -37,7 +37,7 @@ class Lesson:
 def train(space: SearchSpace, steps: int = STEPS, seed: int = 0) -> Iterator[Lesson]:
     """Lessons, one a step; the last holds the trained denoiser. Same seed and version: same weights, on one thread."""
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
-    return _lessons(space, arguments.whole("steps", steps), arguments.whole("seed", seed, low=0, high=2**63 - 1))
+    return _lessons(space, arguments.whole("steps", steps), arguments.seed("seed", seed))
 
 
 def _lessons(space: SearchSpace, steps: int, seed: int) -> Iterator[Lesson]:

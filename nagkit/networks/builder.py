@@ -1,13 +1,16 @@
-"""The builder of the embedded table: trains and times every cell of NAS-Bench-201 on images of our own.
+"""The builder of the embedded tables: trains and times cells of NAS-Bench-201 on images of our own.
 
 It can be killed at any moment. Cells that the rule of the benchmark takes for the same once their zero terms are
-dropped (identity ``"function"``) share one training, so 5,390 trainings cover all 15,625 rows.
+dropped (identity ``"function"``) share one training, so 5,390 trainings cover all 15,625 rows. Trainings are calls to
+an executor, which may be this process, several, or a cluster; this process alone writes the ledger.
 """
 
 import platform
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -18,25 +21,30 @@ from jaxtyping import Int
 
 from nagkit import arguments
 from nagkit.benchmarks.columns import Columns
+from nagkit.errors import ArgumentError
+from nagkit.executors import InProcess, results
 from nagkit.networks import embedded
-from nagkit.networks.digits import RECIPES, ImageRecipe, Task, render
+from nagkit.networks.digits import Task, render
 from nagkit.networks.fused import fuse
 from nagkit.networks.latency import measure, processor
 from nagkit.networks.ledger import Ledger, Training
 from nagkit.networks.network import build as build_network
-from nagkit.networks.training import TrainingRecipe, train
+from nagkit.networks.recipes import HARD8, MID8, WORLDS, ImageRecipe
+from nagkit.networks.training import TrainingRecipe, train_side_by_side
 from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.spaces.skeleton import MICRO
 
 SPACE = NasBench201()
-ROUNDS = 8  # of timing
+SIDE = 8  # pixels, of the images that are timed
+_MOST_TASKS = 128  # whose images a process keeps
 
 
 @dataclass(frozen=True)
 class Progress:
     """``done`` of ``total`` steps of a stage are finished; the latest concerns ``cell`` and gave ``value``.
 
-    The value of ``"train"`` is the accuracy on validation in percent, that of ``"time"`` the latency in ms.
+    The value of ``"train"`` is the accuracy on validation in percent with the first seed, that of ``"time"`` the
+    latency in ms.
     """
 
     stage: Literal["train", "time"]
@@ -47,93 +55,152 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Build:
-    """One table to build: the images, how to train on them, with which seed, and the ledger that holds the work.
-
-    ``seed`` is that of the initial weights and of the order of the images, the same for every cell. ``shipped`` is
-    a table whose trainings of the same build the ledger takes over where it has none of its own.
-    """
+class Job:
+    """One piece of work: a cell to train on a task, with all seeds side by side."""
 
     task: ImageRecipe
+    training: TrainingRecipe
+    seeds: tuple[int, ...]
+    cell: int  # its place in the list of all rows
+
+
+@dataclass(frozen=True)
+class Build:
+    """What to build: tables of tasks, how to train, with which seeds, and the ledger that holds the work.
+
+    With several tasks every cell is trained on one of them, by turns. A seed is that of the initial weights and of
+    the order of the images, the same for every cell. ``timed`` adds latencies (and exact costs). ``shipped`` is a
+    folder of tables whose trainings of the same build the ledger takes over where it has none of its own. Two builds
+    at once on one ledger lose nothing but do work twice; give one build several workers instead.
+    """
+
+    tasks: tuple[ImageRecipe, ...]
     ledger: Path
     training: TrainingRecipe = field(default_factory=TrainingRecipe)
-    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
+    timed: bool = True
     shipped: Path | None = None
 
     def __post_init__(self) -> None:
-        arguments.whole("seed", self.seed, low=0, high=2**63 - 1)
+        names = [task.name for task in arguments.several("tasks", self.tasks, ImageRecipe)]
+        if not names or len(set(names)) < len(names):
+            raise ArgumentError(f"tasks must hold one or more, each name once; got {names}.")
+        seeds = [arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int)]
+        if not seeds or seeds != sorted(set(seeds)):
+            raise ArgumentError(f"seeds must hold one or more, strictly ascending; got {self.seeds}. Sort them.")
+        arguments.instance("training", self.training, TrainingRecipe, "TrainingRecipe(epochs=10)")
+        for task in self.tasks if self.timed else ():
+            if (task.side, task.classes) != (SIDE, embedded.CLASSES):
+                raise ArgumentError(
+                    f"timed must be False unless all tasks have {SIDE}x{SIDE} pixels and {embedded.CLASSES} classes, "
+                    f"as the networks that are timed; {task.name!r} has {task.side}x{task.side} and {task.classes}."
+                )
 
-    def about(self) -> dict[str, object]:
-        """Everything that a number in the table depends on, except cell, seed and versions."""
-        return {"task": asdict(self.task), "training": asdict(self.training), "skeleton": asdict(MICRO)}
+    def about(self, task: ImageRecipe) -> dict[str, object]:
+        """What a number in the table of a task depends on, besides the cell, versions and nagkit itself."""
+        return {
+            "task": asdict(task),
+            "training": asdict(self.training),
+            "skeleton": asdict(MICRO),
+            "seeds": list(self.seeds),
+        }
 
     def open(self) -> Ledger:
-        """The ledger, with every training of the shipped table that it lacked, so that no table loses any."""
-        ledger = Ledger(self.ledger, self.about())
-        before = self._before()
-        if before is not None:
-            ledger.add(embedded.trainings(before, self.about(), self.seed))
+        """The ledger, with every training of the shipped tables that it lacked, so that no table loses any."""
+        ledger = Ledger(self.ledger)
+        try:
+            for task in self.tasks:
+                ledger.agree(task.name, self.about(task))
+                before = self._before(task)
+                if before is not None:
+                    known = ledger.cells(task.name, self.seeds)
+                    ledger.add(t for t in embedded.trainings(before, self.about(task)) if t.cell not in known)
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
-    def run(self, limit: int | None = None) -> Iterator[Progress]:
+    def run(self, limit: int | None = None, executor: Executor | None = None) -> Iterator[Progress]:
         """Train and then time what is missing, a ``Progress`` after each step.
 
         Finished steps are kept whenever this is left, an interrupted one is repeated at the next call, and the
-        trained values are those of an undisturbed run.
+        trained values are those of an undisturbed run, whatever the executor.
 
         Args:
             limit: how many cells to have in the end, in the order of ``order``; all when None.
+            executor: where to train, see ``nagkit.executors``; in this process when None. Timing stays here.
         """
         cells = order()
-        return self._run(cells[: len(cells) if limit is None else arguments.whole("limit", limit, high=len(cells))])
+        places = SPACE.index(cells[: len(cells) if limit is None else arguments.whole("limit", limit, high=len(cells))])
+        return self._run(places.tolist(), InProcess() if executor is None else executor)
 
-    def _run(self, cells: Int[np.ndarray, "n L"]) -> Iterator[Progress]:
+    def _run(self, places: list[int], executor: Executor) -> Iterator[Progress]:
         with closing(self.open()) as ledger:
-            yield from self._train(ledger, cells)
-            yield from _time(ledger, cells)
+            yield from self._train(ledger, places, executor)
+            if self.timed:
+                yield from _time(ledger, places)
 
-    def _train(self, ledger: Ledger, cells: Int[np.ndarray, "n L"]) -> Iterator[Progress]:
-        done = ledger.trained(self.seed)
-        places = SPACE.index(cells).tolist()
-        missing = [place for place in places if place not in done]
-        if not missing:
-            return
-        images = render(self.task)
-        versions = _versions(images)
-        for count, place in enumerate(missing, start=1 + len(places) - len(missing)):
-            architecture = SPACE.decode(SPACE.at(np.array([place]))[0])
-            network = fuse(build_network(architecture, embedded.CLASSES, MICRO, seed=self.seed))
-            epochs = [asdict(epoch) for epoch in train(network, images, self.training, self.seed)]
-            curves = {name: [epoch[name] for epoch in epochs] for name in epochs[0] if name != "number"}
-            seconds = sum(curves.pop("seconds"))
-            ledger.add([Training(place, self.seed, architecture.tokens, curves, seconds, versions)])
-            yield Progress("train", count, len(places), architecture.text, curves["validation_accuracy"][-1])
+    def _train(self, ledger: Ledger, places: list[int], executor: Executor) -> Iterator[Progress]:
+        known = {task.name: ledger.cells(task.name, self.seeds) for task in self.tasks}
+        jobs = [
+            Job(task, self.training, self.seeds, place)
+            for number, place in enumerate(places)
+            if place not in known[(task := self.tasks[number % len(self.tasks)]).name]
+        ]
+        done = len(places) - len(jobs)
+        for finished in results(executor, train_cell, jobs):
+            ledger.add(training for trainings in finished for training in trainings)
+            for first, *_ in finished:
+                done += 1
+                yield Progress("train", done, len(places), _text(first.cell), first.curves["validation_accuracy"][-1])
 
-    def columns(self) -> Columns:
-        """The table as far as it is built."""
-        machine = processor()
-        before = self._before()
+    def columns(self) -> dict[str, Columns]:
+        """For every task its table as far as it is built; tasks of which nothing is trained are left out."""
+        machine, tables = processor(), {}
         with closing(self.open()) as ledger:
-            return embedded.columns(self.about(), ledger.trained(self.seed), ledger.timings(machine), machine, before)
+            for task in self.tasks:
+                trainings, timings = ledger.trained(task.name), ledger.timings(machine) if self.timed else None
+                if trainings:
+                    given = (self.about(task), trainings, timings, machine, self._before(task))
+                    tables[task.name] = embedded.columns(*given)
+        return tables
 
-    def _before(self) -> Columns | None:
-        return Columns.open(self.shipped) if self.shipped is not None and self.shipped.is_file() else None
+    def write(self, folder: Path | None = None) -> list[Path]:
+        """The tables as files ``<task>.safetensors`` in a folder, that of nagkit's own tables when None."""
+        paths = []
+        for name, table in self.columns().items():
+            paths.append((shipped() if folder is None else folder) / f"{name}.safetensors")
+            table.write(paths[-1])
+        return paths
+
+    def _before(self, task: ImageRecipe) -> Columns | None:
+        path = None if self.shipped is None else self.shipped / f"{task.name}.safetensors"
+        return Columns.open(path) if path is not None and path.is_file() else None
 
 
-def build(task: str = "mid8", path: str | Path | None = None, seed: int = 0) -> Build:
-    """The build of the table of this task; ``.run()`` does the work, ``.columns().write(shipped(task))`` ships it.
+_RECIPE = TrainingRecipe(epochs=10, shown=2000, watched=500)
+_WORLDS = TrainingRecipe(epochs=10, shown=1000, batch=64, watched=200)
+BUILDS = {  # name -> tasks, training, seeds, whether timed
+    "digits/mid8": ((MID8,), _RECIPE, (0, 1, 2), True),
+    "digits/hard8": ((HARD8,), _RECIPE, (0,), True),
+    "digits/worlds": (WORLDS, _WORLDS, (0,), False),
+}
+
+
+def build(name: str = "digits/mid8", path: str | Path | None = None) -> Build:
+    """The build of nagkit's own tables of this name: ``.run()`` does the work, ``.write()`` ships it.
 
     Args:
-        path: the ledger; ``runs/build/digits-<task>.sqlite`` when None.
+        path: the ledger; ``runs/build/digits.sqlite`` when None.
     """
-    recipe = RECIPES[arguments.one_of("task", task, RECIPES)]
-    ledger = Path(f"runs/build/digits-{task}.sqlite") if path is None else Path(path)
-    return Build(recipe, ledger, seed=seed, shipped=shipped(task))
+    tasks, training, seeds, timed = BUILDS[arguments.one_of("name", name, BUILDS)]
+    ledger = Path("runs/build/digits.sqlite") if path is None else Path(path)
+    return Build(tasks, ledger, training, seeds, timed, shipped())
 
 
-def shipped(task: str = "mid8") -> Path:
-    """Where nagkit keeps its own table of this task."""
-    return Path(str(files("nagkit_data"))) / "digits" / f"{task}.safetensors"
+def shipped() -> Path:
+    """The folder where nagkit keeps its own tables."""
+    return Path(str(files("nagkit_data"))) / "digits"
 
 
 def order(seed: int = 0) -> Int[np.ndarray, "n L"]:
@@ -142,30 +209,56 @@ def order(seed: int = 0) -> Int[np.ndarray, "n L"]:
     return np.random.default_rng(seed).permutation(cells)
 
 
-def _time(ledger: Ledger, cells: Int[np.ndarray, "n L"]) -> Iterator[Progress]:
-    """Every cell once a round, each round in another order, so that a slow minute of the machine hits all alike."""
-    machine = processor()
-    done = ledger.timings(machine)
-    places = SPACE.index(cells)
-    count = sum(len(set(done.get(place, ())) & set(range(ROUNDS))) for place in places.tolist())
-    for number in range(ROUNDS):
-        for place in np.random.default_rng(number).permutation(places).tolist():
-            if number in done.get(place, ()):
-                continue
-            architecture = SPACE.decode(SPACE.at(np.array([place]))[0])
-            network = build_network(architecture, embedded.CLASSES, MICRO)
-            latency = measure(network, (MICRO.image_channels, 8, 8)).median
-            ledger.add_timing(place, number, machine, latency)
-            count += 1
-            yield Progress("time", count, ROUNDS * len(places), architecture.text, latency)
+def train_cell(job: Job) -> list[Training]:
+    """A training for each seed of the job."""
+    images = _rendered(job.task)
+    architecture = SPACE.decode(SPACE.at(np.array([job.cell]))[0])
+    networks = fuse(*(build_network(architecture, job.task.classes, MICRO, seed=seed) for seed in job.seeds))
+    by_seed = zip(*train_side_by_side(networks, images, job.training, job.seeds), strict=True)
+    trainings = []
+    for seed, epochs in zip(job.seeds, by_seed, strict=True):
+        curves = {name: [getattr(epoch, name) for epoch in epochs] for name in ("train_loss", *embedded.CURVES)}
+        seconds = sum(epoch.seconds for epoch in epochs)
+        trainings.append(
+            Training(job.task.name, job.cell, seed, architecture.tokens, curves, seconds, _versions(images))
+        )
+    return trainings
 
 
+@lru_cache(maxsize=_MOST_TASKS)
+def _rendered(task: ImageRecipe) -> Task:
+    return render(task)
+
+
+@lru_cache(maxsize=_MOST_TASKS)
 def _versions(images: Task) -> dict[str, str]:
-    """What a result depends on besides recipe and seed: libraries, the processor's instructions, the images."""
+    """What a result depends on besides recipe and seed: libraries, the processor, the images."""
     return {
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "processor": processor(),
         "images": images.digest(),
     }
+
+
+def _time(ledger: Ledger, places: list[int]) -> Iterator[Progress]:
+    """Every cell once a round, each round in another order, so that a slow minute of the machine hits all alike."""
+    machine = processor()
+    done = ledger.timings(machine)
+    count = sum(len(set(done.get(place, ())) & set(range(embedded.ROUNDS))) for place in places)
+    for number in range(embedded.ROUNDS):
+        for place in np.random.default_rng(number).permutation(places).tolist():
+            if number in done.get(place, ()):
+                continue
+            architecture = SPACE.decode(SPACE.at(np.array([place]))[0])
+            network = build_network(architecture, embedded.CLASSES, MICRO)
+            latency = measure(network, (MICRO.image_channels, SIDE, SIDE)).median
+            ledger.add_timing(place, number, machine, latency)
+            count += 1
+            yield Progress("time", count, embedded.ROUNDS * len(places), _text(place), latency)
+
+
+def _text(place: int) -> str:
+    return SPACE.decode(SPACE.at(np.array([place]))[0]).text

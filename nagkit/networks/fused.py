@@ -1,83 +1,83 @@
-"""A network rearranged to train faster on a CPU: the same function of the same weights.
+"""Several networks of one architecture as one, which trains faster on a CPU than each alone.
 
-Convolutions with the same source and kernel become one wide convolution, and edges that pool the same source share
-the result. On one thread this saves about a tenth of the time, and another quarter by the memory order it sets.
+Small layers leave most of a processor's vector units idle; the layers of several networks side by side fill them. On
+one thread, with cells in the networks of the embedded tables, a training of one network takes two thirds of the time
+when three lie side by side, and memory in the order of channels saves another third.
+
+Notation: G networks side by side; channels are ordered by network first.
 """
 
 import copy
-import functools
-import itertools
-import operator
-from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nagkit.networks.network import Cell, Convolution, Network
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.networks.network import Network
 
 
-def fuse(network: Network) -> Network:
-    """A copy with fused cells: equal outputs and, weight for weight, equal gradients."""
-    fused = copy.deepcopy(network)
-    for place, layer in enumerate(fused.body):
-        if isinstance(layer, Cell):
-            fused.body[place] = FusedCell(layer)
+def fuse(*networks: Network) -> Network:
+    """The networks, all of one architecture and skeleton, as one: weight for weight with equal gradients.
+
+    It takes the images of all of them side by side, ``(n, G * channels, h, w)``, and gives their logits side by side,
+    ``(n, G * k)``; none depends on the others.
+    """
+    if not networks:
+        raise ArgumentError("networks must be one or more of one architecture, such as fuse(build(architecture)).")
+    for network in networks:
+        arguments.instance("networks", network, Network, "build(architecture)")
+        if _structure(network) != _structure(networks[0]):
+            raise ArgumentError("networks must all be built of one architecture with one skeleton; got others.")
+    fused = copy.deepcopy(networks[0])
+    for name, module in networks[0].named_modules():
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
+            fused.set_submodule(name, _side_by_side([network.get_submodule(name) for network in networks]))
+    fused.copies = len(networks)
     return fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from PyTorch's stubs
 
 
-class FusedCell(nn.Module):
-    """A cell with one module for each source and kind of operation."""
-
-    def __init__(self, cell: Cell) -> None:
-        super().__init__()
-        groups = defaultdict(list)  # (source, kind) -> [(target, module)]
-        for source, target in cell.edges:
-            edge = cell.get_submodule(f"edge_{source}_{target}")
-            groups[source, _kind(edge)].append((target, edge))
-        self.targets = {}  # name of the module -> (source, targets), sources ascending
-        for (source, kind), members in sorted(groups.items(), key=lambda item: item[0]):
-            targets, modules = zip(*members, strict=True)
-            self.add_module(f"{kind}_{source}", _merged(modules))
-            self.targets[f"{kind}_{source}"] = (source, targets)
-
-    def forward(self, x: Float[Tensor, "n C h w"]) -> Float[Tensor, "n C h w"]:
-        """The value of node 3 when node 0 is ``x``."""
-        terms: dict[int, list[Tensor]] = {0: [x], 1: [], 2: [], 3: []}
-        nodes: dict[int, Tensor] = {}
-        for name, (source, targets) in self.targets.items():
-            if source not in nodes:
-                nodes[source] = _total(terms[source], x)
-            parts = self.get_submodule(name)(nodes[source]).split(x.shape[1], dim=1)  # one, or one for each target
-            for target, part in zip(targets, itertools.cycle(parts), strict=False):
-                terms[target].append(part)
-        return _total(terms[3], x)
+def _structure(network: Network) -> list[tuple[str, str]]:
+    return [(name, repr(module)) for name, module in network.named_modules()]
 
 
-def _total(terms: list[Tensor], like: Tensor) -> Tensor:
-    return functools.reduce(operator.add, terms) if terms else torch.zeros_like(like)
-
-
-def _kind(edge: nn.Module) -> str:
-    if isinstance(edge, Convolution):
-        return f"conv{edge.kernel}"
-    return "skip" if isinstance(edge, nn.Identity) else "pool"
-
-
-def _merged(edges: Sequence[nn.Module]) -> nn.Module:
-    """One module with the outputs of all edges side by side; what has no weights is the same for all of them."""
-    first = edges[0]
-    if not isinstance(first, Convolution):
-        return first
+def _side_by_side(layers: Sequence[Any]) -> nn.Module:
+    """One layer that treats each group of its channels as one of the layers would."""
     with torch.device("meta"):
-        wide = Convolution(first.before, first.after * len(edges), first.kernel)
+        wide = _wide(layers[0], len(layers))
     wide = wide.to_empty(device="cpu")
-    states = [edge.state_dict() for edge in edges]
+    states = [layer.state_dict() for layer in layers]
     wide.load_state_dict(
         {
-            name: torch.cat([state[name] for state in states]) if value.ndim else value
+            name: torch.cat([state[name] for state in states]) if value.ndim else value  # a counter has no channels
             for name, value in states[0].items()
         }
     )
     return wide
+
+
+def _wide(layer: nn.Conv2d | nn.BatchNorm2d | nn.Linear, copies: int) -> nn.Module:
+    if isinstance(layer, nn.Conv2d):
+        sizes: dict[str, Any] = {name: getattr(layer, name) for name in ("kernel_size", "stride", "padding")}
+        return nn.Conv2d(layer.in_channels * copies, layer.out_channels * copies, groups=copies, bias=False, **sizes)
+    if isinstance(layer, nn.BatchNorm2d):
+        return nn.BatchNorm2d(layer.num_features * copies)
+    return Classifiers(layer.in_features, layer.out_features, copies)
+
+
+class Classifiers(nn.Module):
+    """Linear classifiers side by side."""
+
+    def __init__(self, features: int, classes: int, copies: int) -> None:
+        super().__init__()
+        self.copies = copies
+        self.weight = nn.Parameter(torch.empty(copies * classes, features))
+        self.bias = nn.Parameter(torch.empty(copies * classes))
+
+    def forward(self, x: Float[Tensor, "n GC"]) -> Float[Tensor, "n Gk"]:
+        """The logits of all of them."""
+        weight = self.weight.unflatten(0, (self.copies, -1))
+        return torch.einsum("ngc,gkc->ngk", x.unflatten(1, (self.copies, -1)), weight).flatten(1) + self.bias

@@ -1,11 +1,11 @@
-"""The ledger of a build: one SQLite file in which every finished training and timing is one transaction.
+"""The ledger of all builds: one SQLite file in which every finished piece of work is one transaction.
 
-A cell is named by its place in the list of all rows of its space (``space.index``).
+A cell is named by its place in the list of all rows of its space (``space.index``), a task by its name.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ from nagkit.errors import ArgumentError, DataDamagedError, NagkitError
 
 _PATIENCE = 60.0  # seconds to wait for another process to finish writing
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS about (
+    task TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (task, name)
+);
 CREATE TABLE IF NOT EXISTS trained (
-    cell INTEGER NOT NULL, seed INTEGER NOT NULL, tokens TEXT NOT NULL, curves TEXT NOT NULL,
-    seconds REAL NOT NULL, versions TEXT NOT NULL, PRIMARY KEY (cell, seed)
+    task TEXT NOT NULL, cell INTEGER NOT NULL, seed INTEGER NOT NULL, tokens TEXT NOT NULL, curves TEXT NOT NULL,
+    seconds REAL NOT NULL, versions TEXT NOT NULL, PRIMARY KEY (task, cell, seed)
 );
 CREATE TABLE IF NOT EXISTS timings (
     cell INTEGER NOT NULL, round INTEGER NOT NULL, processor TEXT NOT NULL, milliseconds REAL NOT NULL,
@@ -34,6 +36,7 @@ class Training:
     ``versions`` says what else the numbers depend on.
     """
 
+    task: str
     cell: int
     seed: int
     tokens: tuple[int, ...]
@@ -45,12 +48,8 @@ class Training:
 class Ledger:
     """An open ledger. What a method has written stays, whenever the process ends."""
 
-    def __init__(self, path: Path, about: Mapping[str, object]) -> None:
-        """Open the file or make it.
-
-        Args:
-            about: what is built (recipes, skeleton); a ledger of something else is refused.
-        """
+    def __init__(self, path: Path) -> None:
+        """Open the file or make it."""
         self.path = path
         with _refusals(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,43 +59,56 @@ class Ledger:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.executescript(_SCHEMA)
-                self._agree(about)
         except NagkitError:
             self.close()
             raise
 
-    def _agree(self, about: Mapping[str, object]) -> None:
-        for name, value in about.items():
-            text = json.dumps(value)
-            self._db.execute("INSERT OR IGNORE INTO about VALUES (?, ?)", (name, text))
-            (known,) = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-            if known != text:
-                raise ArgumentError(
-                    f"path must be a ledger with {name} = {text}; {self.path} has {known}. Give another path."
-                )
+    def agree(self, task: str, about: Mapping[str, object]) -> None:
+        """Write down what a task is (recipes, skeleton, seeds); a ledger that knows it as something else is refused."""
+        with _refusals(self.path):
+            for name, value in about.items():
+                text = json.dumps(value)
+                self._db.execute("INSERT OR IGNORE INTO about VALUES (?, ?, ?)", (task, name, text))
+                query = "SELECT value FROM about WHERE task = ? AND name = ?"
+                (known,) = self._db.execute(query, (task, name)).fetchone()
+                if json.loads(known) != json.loads(text):
+                    raise ArgumentError(
+                        f"ledger must hold {task} as it is now, with {name} = {text:.400}; {self.path} has it with "
+                        f"{known:.400}. Move that file away, or give another ledger."
+                    )
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
 
     def add(self, trainings: Iterable[Training]) -> None:
-        """Write these down in one transaction; a cell that is there already with that seed stays as it is."""
+        """Write these down in one transaction; what is there already stays as it is."""
         rows = [
-            (t.cell, t.seed, json.dumps(t.tokens), json.dumps(dict(t.curves)), t.seconds, json.dumps(dict(t.versions)))
-            for t in trainings
+            (
+                *(each.task, each.cell, each.seed, json.dumps(each.tokens), json.dumps(dict(each.curves))),
+                *(each.seconds, json.dumps(dict(each.versions))),
+            )
+            for each in trainings
         ]
         with _refusals(self.path), self._db:  # commits, or rolls back
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO trained VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT OR IGNORE INTO trained VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def trained(self, seed: int) -> dict[int, Training]:
-        """Every finished training with this seed, by cell."""
-        query = "SELECT cell, tokens, curves, seconds, versions FROM trained WHERE seed = ? ORDER BY cell"
+    def cells(self, task: str, seeds: Collection[int]) -> set[int]:
+        """The cells that are trained on a task with all of these seeds."""
+        query = "SELECT cell, seed FROM trained WHERE task = ?"
         with _refusals(self.path):
-            return {
-                cell: Training(cell, seed, tuple(json.loads(tokens)), json.loads(curves), seconds, json.loads(versions))
-                for cell, tokens, curves, seconds, versions in self._db.execute(query, (seed,))
-            }
+            known = set(self._db.execute(query, (task,)))
+        return {cell for cell, _ in known if all((cell, seed) in known for seed in seeds)}
+
+    def trained(self, task: str) -> list[Training]:
+        """Every finished training on a task, by cell and seed."""
+        query = "SELECT cell, seed, tokens, curves, seconds, versions FROM trained WHERE task = ? ORDER BY cell, seed"
+        with _refusals(self.path):
+            return [
+                Training(task, cell, seed, tuple(json.loads(tokens)), json.loads(curves), seconds, json.loads(versions))
+                for cell, seed, tokens, curves, seconds, versions in self._db.execute(query, (task,))
+            ]
 
     def add_timing(self, cell: int, number: int, processor: str, milliseconds: float) -> None:
         """Write down what a cell took in round ``number``."""
@@ -124,5 +136,7 @@ def _refusals(path: Path) -> Iterator[None]:
             f"path must be a ledger that can be read and written now; {path} cannot ({error}). "
             "Give another path, or wait until no other process writes to it."
         ) from None
+    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
+        raise
     except sqlite3.DatabaseError as error:
         raise DataDamagedError(f"{path} is no ledger of a build ({error}). Move it away to begin anew.") from None

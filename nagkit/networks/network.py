@@ -30,7 +30,6 @@ class Convolution(nn.Sequential):
             nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(after),
         )
-        self.before, self.after, self.kernel = before, after, kernel
 
 
 def operation(symbol: str, channels: int) -> nn.Module:
@@ -53,9 +52,17 @@ class Cell(nn.Module):
 
     def forward(self, x: Float[Tensor, "n C h w"]) -> Float[Tensor, "n C h w"]:
         """The value of node 3 when node 0 is ``x``."""
-        nodes = [x]
+        nodes, pooled = [x], {}
         for node in (1, 2, 3):
-            terms = [self.get_submodule(f"edge_{s}_{t}")(nodes[s]) for s, t in self.edges if t == node]
+            terms = []
+            for source in (s for s, t in self.edges if t == node):
+                edge = self.get_submodule(f"edge_{source}_{node}")
+                if not isinstance(edge, nn.AvgPool2d):
+                    terms.append(edge(nodes[source]))
+                    continue
+                if source not in pooled:  # without weights, pooling gives every target the same
+                    pooled[source] = edge(nodes[source])
+                terms.append(pooled[source])
             nodes.append(functools.reduce(operator.add, terms) if terms else torch.zeros_like(x))
         return nodes[3]
 
@@ -88,6 +95,7 @@ class Network(nn.Module):
         self.body = body
         self.head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(last, classes)
+        self.copies = 1  # how many networks this is, side by side; more after ``fuse``
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """The logits of k classes."""
@@ -149,7 +157,7 @@ def reduction(skeleton: Skeleton, before: int, after: int) -> nn.Module:
 
 def initialise(network: Network, seed: int) -> Network:
     """The same network with fresh weights in place: PyTorch's usual law, drawn from this seed alone."""
-    generator = torch.Generator().manual_seed(arguments.whole("seed", seed, low=0, high=2**63 - 1))
+    generator = torch.Generator().manual_seed(arguments.seed("seed", seed))
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(module.weight[0].numel())

@@ -22,7 +22,7 @@ class Ensemble(RankedPredictor):
     def __init__(self, space: SearchSpace, metric: Metric, members: int = 8, seed: int = 0) -> None:
         super().__init__(space, metric)
         self.members = arguments.whole("members", members, low=2, high=1000)
-        self.seed = arguments.whole("seed", seed, low=0, high=2**63 - 1)
+        self.seed = arguments.seed("seed", seed)
 
     def _learn(self, features: np.ndarray, scores: np.ndarray) -> None:
         draw = torch.Generator().manual_seed(self.seed)

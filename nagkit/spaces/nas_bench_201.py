@@ -21,7 +21,6 @@ NONE, SKIP, CONV1, CONV3, POOL = range(5)
 SYMBOLS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CELL_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # slots of each way from input to output
-IDENTITIES = ("string", "graph", "benchmark", "function")
 
 _LINE_GRAPH = frozenset(
     [(0, 1 + i) for i, (source, _) in enumerate(CELL_EDGES) if source == 0]
@@ -36,6 +35,7 @@ class NasBench201(SearchSpace):
 
     name = "nas-bench-201"
     slots = tuple(Slot(f"{source}-{target}", SYMBOLS) for source, target in CELL_EDGES)
+    identities = ("string", "graph", "benchmark", "function")
 
     def decode(self, row: Any) -> Architecture:
         """The architecture of one row; its ``text`` is the string of the benchmark."""
@@ -76,7 +76,7 @@ class NasBench201(SearchSpace):
         Sums are written, as the benchmark writes them, node by node, so that two ways to nest the same sum count as
         two; compared term by term, 11,410, 5,755 and 4,930 classes would be left of the last three.
         """
-        arguments.one_of("identity", identity, IDENTITIES)
+        arguments.one_of("identity", identity, self.identities)
         return self.all()[_representatives(identity)[self.index(tokens)]]
 
     def params(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 
 from nagkit.benchmarks.columns import FORMAT, HEADER, Columns
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
@@ -25,17 +26,16 @@ def small(**changes):
     parts = {
         "name": "toy/first",
         "space": "nas-bench-201",
-        "identity": "benchmark",
         "source": "Made for this test.",
         "licence": "MIT",
-        "rows": np.array([0, 3, 7]),
+        "rows": {"string": np.array([0, 3, 7, 9]), "function": np.array([0, 3, 7], dtype=np.int32)},
+        "identity": {"accuracy": "function", "cost": "string", "loss": "function"},
         "metrics": {"loss": LOSS, "accuracy": ACCURACY, "cost": COST},
         "values": {
             "accuracy": np.array([91.5, np.nan, 12.25]),
             "loss": np.array([[3, 2, 1], [1, 1, 1], [0.5, 0.25, np.nan]], dtype=np.float32),
-            "cost": np.array([1, 2, 3], dtype=np.int32),
+            "cost": np.array([1, 2, 3, 4], dtype=np.int32),
         },
-        "shared": {"accuracy": "function"},
         "details": {"recipe": {"width": 8}, "note": "é ≤"},
     }
     return Columns(**{**parts, **changes})
@@ -47,13 +47,14 @@ def path(tmp_path):
 
 
 def assert_same(found, expected):
-    for name in ("name", "space", "identity", "source", "licence", "shared", "details"):
+    for name in ("name", "space", "source", "licence", "identity", "details"):
         assert getattr(found, name) == getattr(expected, name)
     assert list(found.metrics.items()) == list(expected.metrics.items())
-    assert np.array_equal(found.rows, expected.rows)
-    for name, values in expected.values.items():
-        assert found.values[name].dtype == values.dtype
-        assert np.array_equal(found.values[name], values, equal_nan=True)
+    for there, here in ((found.rows, expected.rows), (found.values, expected.values)):
+        assert set(there) == set(here)
+        for name, numbers in here.items():
+            assert there[name].dtype == numbers.dtype
+            assert np.array_equal(there[name], numbers, equal_nan=True)
 
 
 def test_a_table_comes_back_as_it_was(path):
@@ -61,13 +62,19 @@ def test_a_table_comes_back_as_it_was(path):
     assert_same(Columns.open(path), small())
 
 
-@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 10**6))
-def test_any_table_comes_back_as_it_was(tmp_path_factory, n, epochs, seed):
-    rng = np.random.default_rng(seed)
-    values = {"accuracy": rng.normal(size=n), "loss": rng.normal(size=(n, epochs)).astype(np.float32)}
+SHAPE = st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 4))
+
+
+@given(SHAPE, st.text("aé. 日", max_size=3), st.integers(0, 10**6))
+def test_any_table_comes_back_as_it_was(tmp_path_factory, shape, identity, seed):
+    rng, (n, m, epochs) = np.random.default_rng(seed), shape
+    values = {"accuracy": rng.normal(size=n), "loss": rng.normal(size=(m, epochs)).astype(np.float32)}
     values["accuracy"][rng.random(n) < 0.3] = np.nan
     table = small(
-        rows=np.sort(rng.choice(100, n, replace=False)), values=values, metrics={"accuracy": ACCURACY, "loss": LOSS}
+        rows={name: np.sort(rng.choice(100, k, replace=False)) for name, k in (("string", n), (identity, m))},
+        identity={"accuracy": "string", "loss": identity},
+        values=values,
+        metrics={"accuracy": ACCURACY, "loss": LOSS},
     )
     path = tmp_path_factory.getbasetemp() / "any.safetensors"
     table.write(path)
@@ -76,16 +83,32 @@ def test_any_table_comes_back_as_it_was(tmp_path_factory, n, epochs, seed):
 
 def test_the_same_table_gives_the_same_bytes(tmp_path):
     small().write(tmp_path / "a")
-    small().write(tmp_path / "b")
+    turned = {name: dict(reversed(getattr(small(), name).items())) for name in ("rows", "identity", "values")}
+    small(**turned).write(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_each_identity_has_its_own_tensor_of_rows(path):
+    small().write(path)
+    with safe_open(path, framework="np") as file:
+        assert set(file.keys()) == {"rows.function", "rows.string", "accuracy", "cost", "loss"}
+
+
+def test_a_column_may_be_called_rows(path):
+    named = {"metrics": replace(COST, name="rows"), "values": np.arange(3.0), "identity": "function"}
+    rows = {"function": small().rows["function"]}
+    table = small(rows=rows, **{part: {"rows": value} for part, value in named.items()})
+    table.write(path)
+    assert_same(Columns.open(path), table)
 
 
 def test_columns_are_mapped_and_cannot_be_written(path):
     small().write(path)
-    values = Columns.open(path).values["accuracy"]
-    assert isinstance(values.base, np.memmap)
-    with pytest.raises(ValueError, match="read-only"):
-        values[0] = 1
+    table = Columns.open(path)
+    for numbers in (table.values["accuracy"], table.rows["string"], table.rows["function"]):
+        assert isinstance(numbers.base, np.memmap)
+        with pytest.raises(ValueError, match="read-only"):
+            numbers[0] = 1
 
 
 def test_writing_leaves_nothing_beside_the_file(path):
@@ -104,9 +127,11 @@ def test_a_table_opened_before_stays_whole_while_it_is_replaced(path):
 
 def test_a_table_as_large_as_the_space_opens_in_50_ms(path):
     rng = np.random.default_rng(0)
-    values = {f"m{i}": rng.random(15_625) for i in range(45)}
+    rows = {"string": np.arange(15_625), "function": np.arange(0, 15_625, 2)}
+    identity = {f"m{i}": "function" if i % 5 == 0 else "string" for i in range(45)}
+    values = {name: rng.random(len(rows[own])) for name, own in identity.items()}
     metrics = {name: replace(ACCURACY, name=name) for name in values}
-    small(rows=np.arange(15_625), values=values, metrics=metrics, shared={}).write(path)
+    small(rows=rows, identity=identity, values=values, metrics=metrics).write(path)
     took = []
     for _ in range(5):
         start = time.perf_counter()
@@ -179,12 +204,21 @@ def test_a_crafted_file_is_refused(path, attack):
         Columns.open(path)
 
 
-def test_a_file_of_another_format_says_to_update(path, monkeypatch):
+def test_a_file_of_a_later_format_says_to_update(path, monkeypatch):
     monkeypatch.setattr("nagkit.benchmarks.columns.FORMAT", FORMAT + 1)
     small().write(path)
     monkeypatch.undo()
     with pytest.raises(DataDamagedError, match="update nagkit"):
         Columns.open(path)
+
+
+def test_a_file_of_a_format_of_before_says_that_it_comes_back(path, monkeypatch):
+    monkeypatch.setattr("nagkit.benchmarks.columns.FORMAT", FORMAT - 1)
+    small().write(path)
+    monkeypatch.undo()
+    with pytest.raises(DataDamagedError, match=rf"has format {FORMAT - 1}.* Delete it") as refusal:
+        Columns.open(path)
+    assert "update" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("path", [None, 3, b"x", ["a"]])
@@ -199,31 +233,78 @@ def test_a_missing_file_is_missing_not_damaged(tmp_path):
             Columns.open(path)
 
 
+def rows_of(function):
+    return {"rows": {**small().rows, "function": function}}
+
+
+def values_of(accuracy):
+    return {"values": {**small().values, "accuracy": accuracy}}
+
+
+def identity_of(accuracy):
+    return {"identity": {**small().identity, "accuracy": accuracy}}
+
+
+def without(part, name):
+    return {part: {key: value for key, value in getattr(small(), part).items() if key != name}}
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"rows": np.array([], dtype=int)},
-        {"rows": np.array([0, 0, 1])},
-        {"rows": np.array([3, 2, 1])},
-        {"rows": np.array([-1, 2, 3])},
-        {"rows": np.array([0.0, 1.0, 2.0])},
-        {"rows": np.array([0, 1])},
-        {"rows": [0, 1, 2]},
-        {"metrics": {"accuracy": ACCURACY}},
-        {"metrics": {**small().metrics, "accuracy": "accuracy"}},
-        {"metrics": {"loss": LOSS, "accuracy": LOSS, "cost": COST}},
-        {"values": {**small().values, "accuracy": [1.0, 2.0, 3.0]}},
-        {"values": {**small().values, "accuracy": np.array([1.0, 2.0])}},
-        {"values": {**small().values, "accuracy": np.array([1.0, 2.0, np.inf])}},
-        {"values": {**small().values, "accuracy": np.array(["a", "b", "c"])}},
-        {"values": {**small().values, "accuracy": np.array([None, None, None])}},
-        {"values": {**small().values, "accuracy": np.zeros((3, 0))}},
-        {"values": {**small().values, "accuracy": np.zeros((3, 2, 2))}},
-        {"values": {**small().values, "accuracy": np.zeros(3, dtype=complex)}},
+        ({"rows": np.array([0, 3, 7])}, "rows must be a Mapping such as .*string"),
+        ({"rows": None}, "rows must be a Mapping"),
+        ({"rows": [("string", np.arange(4))]}, "rows must be a Mapping"),
+        ({"rows": {}}, r"identity\['accuracy'\] must be one of none, as there are none"),
+        ({"rows": {**small().rows, 3: np.arange(3)}}, "rows must have names of identities as keys.* got 3"),
+        ({"rows": {**small().rows, None: np.arange(3)}}, "rows must have names of identities as keys.* got None"),
+        ({"rows": {**small().rows, "graph": np.arange(3)}}, r"no column has 'graph'. Remove rows\['graph'\]"),
+        (rows_of(np.array([], dtype=int)), r"rows\['function'\] must be an int64 .* shape \(0,\)"),
+        (rows_of(np.array([[0, 1, 2]])), r"rows\['function'\] must be an int64 .* shape \(1, 3\)"),
+        (rows_of(np.array(3)), r"rows\['function'\] must be an int64 .* shape \(\)"),
+        (rows_of(np.array([0.0, 1.0, 2.0])), r"rows\['function'\] must be an int64 .* got float64"),
+        (rows_of(np.array([0, 1, 2], dtype=np.int16)), r"rows\['function'\] must be an int64 .* got int16"),
+        (rows_of(np.array([0, 1, 2], dtype=np.uint64)), r"rows\['function'\] must be an int64 .* got uint64"),
+        (rows_of(np.array([False, True])), r"rows\['function'\] must be an int64 .* got bool"),
+        (rows_of([0, 1, 2]), r"rows\['function'\] must be an int64 .* got list"),
+        (rows_of(None), r"rows\['function'\] must be an int64 .* got NoneType"),
+        (rows_of(np.array([0, 0, 1])), r"rows\['function'\] must be strictly ascending from 0; got \[0 0 1\]\. Sort"),
+        (rows_of(np.array([3, 2, 1])), r"rows\['function'\] must be strictly ascending"),
+        (rows_of(np.array([-1, 2, 3])), r"rows\['function'\] must be strictly ascending"),
+        (rows_of(np.array([2**31 - 1, 0, 5], dtype=np.int32)), r"rows\['function'\] must be strictly ascending"),
+        (rows_of(np.array([0, 1])), r"values\['accuracy'\] .* \(2,\) .* each of rows\['function'\]; got \(3,\)"),
+        ({"identity": "function"}, "identity must be a Mapping"),
+        ({"identity": None}, "identity must be a Mapping"),
+        (without("identity", "cost"), "identity must name every column of metrics; 'cost' is missing"),
+        ({"identity": {**small().identity, "costs": "string"}}, "identity must name only.* Did you mean 'cost'"),
+        ({"identity": {**small().identity, 3: "string"}}, "identity must name only columns of metrics; got 3"),
+        (identity_of("funktion"), r"identity\['accuracy'\] must be one of .* Did you mean 'function'"),
+        (identity_of(3), r"identity\['accuracy'\] must be one of 'string', 'function'; got 3"),
+        (identity_of(["function"]), r"identity\['accuracy'\] must be one of"),
+        (identity_of("string"), r"values\['accuracy'\] must be .* \(4,\) .* each of rows\['string'\]; got \(3,\)"),
+        ({"metrics": {}, "values": {}, "identity": {}, "rows": {}}, "metrics must name at least one column"),
+        ({"metrics": [ACCURACY]}, "metrics must be a Mapping"),
+        ({"metrics": {"accuracy": ACCURACY}}, "values must name only columns of metrics; got 'loss'"),
+        ({"metrics": {**small().metrics, "accuracy": "accuracy"}}, r"metrics\['accuracy'\] must be the Metric"),
+        ({"metrics": {**small().metrics, "accuracy": LOSS}}, r"metrics\['accuracy'\] must be the Metric"),
+        ({"metrics": {**small().metrics, "rows.function": COST}}, r"not begin with 'rows\.' .* got 'rows.function'"),
+        ({"metrics": {**small().metrics, "rows.graph": COST}}, r"not begin with 'rows\.' .* got 'rows.graph'"),
+        ({"metrics": {**small().metrics, "__metadata__": COST}}, "not begin with .* got '__metadata__'"),
+        ({"metrics": {**small().metrics, 3: COST}}, "metrics must have texts as keys .* got 3"),
+        ({"values": [np.zeros(3)]}, "values must be a Mapping"),
+        (without("values", "loss"), "values must name every column of metrics; 'loss' is missing"),
+        (values_of([1.0, 2.0, 3.0]), r"values\['accuracy'\] must be an array"),
+        (values_of(np.array([1.0, 2.0])), r"values\['accuracy'\] must be an array .* got \(2,\)"),
+        (values_of(np.array([1.0, 2.0, np.inf])), r"values\['accuracy'\] must be finite"),
+        (values_of(np.array(["a", "b", "c"])), r"values\['accuracy'\] must be of dtype"),
+        (values_of(np.array([None, None, None])), r"values\['accuracy'\] must be of dtype"),
+        (values_of(np.zeros((3, 0))), r"values\['accuracy'\] must be an array"),
+        (values_of(np.zeros((3, 2, 2))), r"values\['accuracy'\] must be an array"),
+        (values_of(np.zeros(3, dtype=complex)), r"values\['accuracy'\] must be of dtype"),
     ],
 )
-def test_a_table_that_does_not_fit_together_is_refused(as_a_user, changes):
-    with pytest.raises(ArgumentError, match=r"rows|metrics|values"):
+def test_a_table_that_does_not_fit_together_is_refused(as_a_user, changes, said):
+    with pytest.raises(ArgumentError, match=said):
         small(**changes)
 
 
@@ -236,8 +317,6 @@ def test_a_table_that_does_not_fit_together_is_refused(as_a_user, changes):
         ({"name": 3}, "name must be"),
         ({"space": None}, "space must be"),
         ({"licence": b"MIT"}, "licence must be"),
-        ({"shared": {"weight": "function"}}, "shared must give columns an identity"),
-        ({"shared": {"accuracy": 3}}, "shared must give columns an identity"),
     ],
 )
 def test_what_no_file_can_hold_is_refused_before_it_is_written(as_a_user, changes, said):
@@ -258,7 +337,7 @@ import numpy as np
 from nagkit.benchmarks.columns import Columns
 from nagkit.metrics import Metric
 path, name = sys.argv[1:]
-table = Columns(name, "nas-bench-201", "string", "Made for this test.", "MIT", np.arange(3),
+table = Columns(name, "nas-bench-201", "Made for this test.", "MIT", {"string": np.arange(3)}, {"cost": "string"},
                 {"cost": Metric("cost", "M", "min")}, {"cost": np.arange(3.0)})
 table.write(path)
 print("ready", flush=True)

@@ -300,6 +300,14 @@ def test_only_accuracies_carry_epochs_splits_and_seeds(dataset):
             assert metric.seeds and metric.unit == "%" and metric.direction == "max"
 
 
+def test_every_string_has_its_own_values(dataset):
+    table(dataset)
+    columns = nas_bench_201.columns(dataset)
+    assert set(columns.identity.values()) == {"string"}
+    assert np.array_equal(columns.rows["string"], np.arange(len(CELLS)))
+    assert np.array_equal(table(dataset).classes(official(), "val_accuracy"), NasBench201().index(official()))
+
+
 def test_opening_takes_less_than_50_ms(dataset):
     table(dataset)
     took = []

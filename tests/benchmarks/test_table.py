@@ -1,5 +1,6 @@
 """A table as a benchmark: what it holds of some cells is known of every cell of their class, and of no other."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -28,10 +29,10 @@ def columns_of(rows, identity="benchmark", missing=0.0, seed=0):
     return Columns(
         name="toy/table",
         space="nas-bench-201",
-        identity=identity,
         source="Made for this test.",
         licence="MIT",
-        rows=np.asarray(rows),
+        rows={identity: np.asarray(rows)},
+        identity=dict.fromkeys(("accuracy", "cost", "loss"), identity),
         metrics={"accuracy": ACCURACY, "cost": COST, "loss": LOSS},
         values={
             "accuracy": accuracy,
@@ -58,26 +59,40 @@ def table():
     return Table(columns_of(some_rows(), missing=0.3))
 
 
-def slow_look_up(columns, row):
-    """The values of one row, found by comparing its class with the class of every stored row."""
-    own = SPACE.canonical(row[None], columns.identity)[0].tolist()
-    for place, stored in enumerate(SPACE.canonical(SPACE.at(columns.rows), columns.identity).tolist()):
+def two_identities(first, second, missing=0.2, seed=0, n=30):
+    """Accuracies and curves under the first identity, costs under the second."""
+    rng = np.random.default_rng(seed)
+    kept = {own: np.unique(SPACE.index(SPACE.canonical(SPACE.sample(n, rng), own))) for own in (first, second)}
+    of = {"accuracy": first, "cost": second, "loss": first}
+    tables = {name: columns_of(kept[own], own, missing, seed) for name, own in of.items()}
+    values = {name: table.values[name] for name, table in tables.items()}
+    return replace(tables["accuracy"], rows=kept, identity=of, values=values)
+
+
+def slow_look_up(columns, row, name):
+    """The value of one row, found by comparing its class with the class of every stored row."""
+    identity = columns.identity[name]
+    own = SPACE.canonical(row[None], identity)[0].tolist()
+    for place, stored in enumerate(SPACE.canonical(SPACE.at(columns.rows[identity]), identity).tolist()):
         if stored == own:
-            return [columns.values["accuracy"][place], float(columns.values["cost"][place])]
-    return [np.nan, np.nan]
+            return float(columns.values[name][place])
+    return np.nan
+
+
+IDENTITY = st.sampled_from(SPACE.identities)
 
 
 @pytest.mark.slow
 @settings(max_examples=30)
-@given(st.integers(0, 10**6), st.sampled_from(["string", "graph", "benchmark", "function"]))
-def test_look_up_agrees_with_a_search_in_loops(seed, identity):
+@given(st.integers(0, 10**6), IDENTITY, IDENTITY)
+def test_look_up_agrees_with_a_search_in_loops(seed, first, second):
     rng = np.random.default_rng(seed)
-    canonical = SPACE.index(SPACE.canonical(SPACE.sample(30, rng), identity))
-    columns = columns_of(np.unique(canonical), identity, missing=0.2, seed=seed)
+    columns = two_identities(first, second, seed=seed)
     tokens = SPACE.sample(10, rng)
-    tokens[:5] = SPACE.at(rng.choice(columns.rows, 5))
-    expected = [slow_look_up(columns, row) for row in tokens]
-    assert np.array_equal(Table(columns).look_up(tokens, ["accuracy", "cost"]), expected, equal_nan=True)
+    tokens[:3], tokens[3:6] = (SPACE.at(rng.choice(columns.rows[own], 3)) for own in (first, second))
+    asked = ["accuracy", "cost"]
+    expected = [[slow_look_up(columns, row, name) for name in asked] for row in tokens]
+    assert np.array_equal(Table(columns).look_up(tokens, asked), expected, equal_nan=True)
 
 
 def test_every_member_of_a_class_has_its_values(table):
@@ -118,31 +133,39 @@ def test_curves_are_asked_for_by_curve(table):
 
 
 def all_strings():
-    """Every string with its exact cost, and an accuracy that the strings of a class share."""
-    cells = SPACE.all()
-    first = SPACE.index(SPACE.canonical(cells, "function"))
-    accuracy = np.where(first % 3, np.random.default_rng(0).random(SPACE.size)[first], np.nan)
-    values = {"accuracy": accuracy, "cost": np.arange(SPACE.size) / 1e3}
+    """Every string with its exact cost, and an accuracy for two thirds of the classes of strings."""
+    classes = np.unique(SPACE.index(SPACE.canonical(SPACE.all(), "function")))
+    accuracy = np.where(classes % 3, np.random.default_rng(0).random(len(classes)), np.nan)
     return replace(
-        columns_of(np.arange(SPACE.size), "string"),
+        columns_of([0]),
+        rows={"string": np.arange(SPACE.size), "function": classes},
+        identity={"accuracy": "function", "cost": "string"},
         metrics={"accuracy": ACCURACY, "cost": COST},
-        values=values,
-        shared={"accuracy": "function"},
+        values={"accuracy": accuracy, "cost": np.arange(SPACE.size) / 1e3},
     )
 
 
-class TestSharedMeasurements(BenchmarkContract):
-    @pytest.fixture
-    def benchmark(self):
-        return Table(all_strings())
+class TestTwoIdentities(BenchmarkContract):
+    @pytest.fixture(params=[all_strings, lambda: two_identities("benchmark", "graph", n=300)])
+    def benchmark(self, request):
+        return Table(request.param())
 
 
-def test_strings_that_share_a_measurement_are_known_once_and_keep_their_own_costs(tmp_path):
+def test_a_column_of_classes_is_known_for_every_string_of_them(tmp_path):
     all_strings().write(tmp_path / "table")
-    table = Table(Columns.open(tmp_path / "table"))
+    table, columns = Table(Columns.open(tmp_path / "table")), all_strings()
+    stored = dict(zip(columns.rows["function"].tolist(), columns.values["accuracy"].tolist(), strict=True))
+    classes = SPACE.index(SPACE.canonical(SPACE.all(), "function"))
+    expected = [stored[own] for own in classes.tolist()]
+    assert np.array_equal(table.look_up(SPACE.all(), "accuracy"), expected, equal_nan=True)
+    assert np.array_equal(table.classes(SPACE.all(), "accuracy"), classes)
+
+
+def test_strings_of_a_class_are_known_once_and_keep_their_own_costs():
+    table = Table(all_strings())
     known, cells = table.known("accuracy"), SPACE.all()
     assert np.array_equal(SPACE.canonical(known, "function"), known)
-    assert len(known) == len(np.unique(table.look_up(cells, "accuracy")[table.classes(cells, "accuracy") % 3 > 0]))
+    assert len(known) == np.isfinite(all_strings().values["accuracy"]).sum()
     assert np.array_equal(table.known("cost"), cells)
     assert np.array_equal(table.look_up(cells, "cost"), np.arange(SPACE.size) / 1e3)
     assert table.sentence().startswith(
@@ -166,10 +189,59 @@ def test_nobody_can_change_what_a_table_offers(table):
             mapping["accuracy"] = None
 
 
-@pytest.mark.parametrize("changes", [{"rows": np.array([0, 15_625])}, {"space": "nas-bench-202"}])
-def test_a_table_that_does_not_belong_to_its_space_is_refused(changes):
-    with pytest.raises(ArgumentError, match=next(iter(changes))):
-        Table(replace(columns_of([0, 1]), **changes))
+def test_a_curve_of_classes_is_known_for_every_string_of_them():
+    table = Table(two_identities("function", "string"))
+    cells = SPACE.all()
+    curves, first = (table.curve(each, "loss") for each in (cells, SPACE.canonical(cells, "function")))
+    assert np.array_equal(curves, first, equal_nan=True)
+    assert np.isfinite(curves).all(1).sum() > len(np.unique(curves[np.isfinite(curves).all(1)], axis=0)) > 1
+
+
+def test_opening_asks_the_space_for_no_classes(monkeypatch):
+    def canonical(*_):
+        raise AssertionError("which architectures are the same may take long to tell")
+
+    columns = all_strings()
+    monkeypatch.setattr(NasBench201, "canonical", canonical)
+    table = Table(columns)
+    assert np.array_equal(table.look_up(SPACE.all(), "cost"), columns.values["cost"])  # every string is at its place
+    assert len(table.known("cost")) == SPACE.size
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_a_million_architectures_of_two_identities_are_looked_up_in_a_second():
+    table, cells = Table(all_strings()), np.tile(SPACE.all(), (64, 1))
+    for asked in ("accuracy", ["accuracy", "cost"]):
+        took = []
+        for _ in range(3):
+            start = time.perf_counter()
+            table.look_up(cells, asked)
+            took.append(time.perf_counter() - start)
+        assert len(cells) / min(took) > 1e6
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (lambda: columns_of([0, 15_625]), r"rows\['benchmark'\] must be below 15,625 in 'nas-bench-201'; got 15625"),
+        (lambda: columns_of([0, 1], "Function"), "identity .* must be one of .* Did you mean 'function'"),
+        (lambda: columns_of([0, 1], ""), "identity .* must be one of 'string', 'graph', 'benchmark', 'function'"),
+        (lambda: replace(columns_of([0, 1]), space="nas-bench-202"), "space must be one of"),
+    ],
+)
+def test_a_table_that_does_not_belong_to_its_space_is_refused(as_a_user, columns, said):
+    made = columns()
+    with pytest.raises(ArgumentError, match=said):
+        Table(made)
+
+
+def test_two_rows_of_one_class_are_refused_when_it_is_asked_for(as_a_user):
+    same = np.flatnonzero((SPACE.canonical(SPACE.all(), "function") == SPACE.at(np.array([0]))).all(1))
+    assert len(same) > 1
+    table = Table(columns_of(same[:2], "function"))
+    for call in (lambda: table.look_up(SPACE.all(), "cost"), lambda: table.known("cost"), table.sentence):
+        with pytest.raises(ArgumentError, match=r"one row of a class; 0 is the same as a later one under 'function'"):
+            call()
 
 
 def test_what_is_no_table_is_refused(as_a_user):
@@ -196,6 +268,7 @@ def test_what_is_available_can_be_asked_without_a_network(monkeypatch, tmp_path)
     here = available()
     assert list(here) == [
         "digits/mid8",
+        "digits/hard8",
         "nas-bench-201/cifar10",
         "nas-bench-201/cifar100",
         "nas-bench-201/imagenet16-120",

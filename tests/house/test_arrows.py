@@ -8,7 +8,7 @@ import pytest
 
 LAYERS = (
     {"nagkit.errors"},
-    {"nagkit.arguments", "nagkit.files", "nagkit.layout"},
+    {"nagkit.arguments", "nagkit.executors", "nagkit.files", "nagkit.layout"},
     {"nagkit.metrics", "nagkit.space"},
     {"nagkit.spaces"},
     {"nagkit.benchmarks", "nagkit.networks", "nagkit.predictors"},

@@ -164,31 +164,86 @@ def test_initial_weights_follow_the_law_of_pytorch():
     assert weight.std().item() == pytest.approx(bound / np.sqrt(3), rel=0.02)
 
 
-def test_a_fused_network_computes_and_learns_the_same():
-    for row in [*SPACE.sample(15, np.random.default_rng(1)), np.full(6, CONV3), np.full(6, NONE), np.full(6, POOL)]:
-        plain = stirred(build(SPACE.decode(row), skeleton=MICRO))
-        fused = fuse(plain)
-        torch.testing.assert_close(fused.eval()(images()), plain.eval()(images()), rtol=1e-4, atol=1e-5)
-        losses = [
-            nn.functional.cross_entropy(network.train()(images(16)), torch.arange(16) % 10)
-            for network in (plain, fused)
-        ]
-        torch.testing.assert_close(losses[1], losses[0], rtol=1e-4, atol=1e-5)
-        for loss in losses:
-            loss.backward()
-        assert params(fused) == params(plain)
+EXTREMES = [(CONV3,) * 6, (NONE,) * 6, (POOL,) * 6, (CONV3, NONE, CONV1, NONE, NONE, POOL)]  # the last: no path, dead
+
+
+def parted(tensor: torch.Tensor, like: torch.Tensor, number: int) -> torch.Tensor:
+    """The piece of a gradient of fused networks that belongs to network ``number``."""
+    return tensor[number * len(like) : (number + 1) * len(like)]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("row", [*map(tuple, SPACE.sample(8, np.random.default_rng(1)).tolist()), *EXTREMES])
+def test_fused_networks_compute_and_learn_what_each_does_alone(copies, row):
+    alone = [stirred(build(SPACE.decode(row), skeleton=MICRO, seed=seed), seed) for seed in range(copies)]
+    fused = fuse(*alone)
+    assert params(fused) == sum(map(params, alone))
+    several = images(16 * copies).reshape(16, copies, 8, 8)  # each network sees other images
+    labels = torch.arange(16) % 10
+    for training in (True, False):
+        outputs = [network.train(training)(several[:, [k]]) for k, network in enumerate(alone)]
+        together = fused.train(training)(several)
+        torch.testing.assert_close(together, torch.cat(outputs, dim=1), rtol=1e-4, atol=1e-5)
+        for network in (fused, *alone):
+            network.zero_grad()
+        for output in (*outputs, *together.split(10, dim=1)):
+            nn.functional.cross_entropy(output, labels).backward(retain_graph=True)
+        for name in ("stem.0.weight", "stem.1.bias", "head.0.weight", "classifier.weight", "classifier.bias"):
+            for k, network in enumerate(alone):
+                own, gradient = network.get_parameter(name), fused.get_parameter(name).grad
+                if own.grad is None:  # no path from here to the output
+                    assert gradient is None
+                else:
+                    torch.testing.assert_close(parted(gradient, own, k), own.grad, rtol=1e-3, atol=1e-5)
         squares = [
-            sum((p.grad**2).sum() for p in network.parameters() if p.grad is not None) for network in (plain, fused)
+            sum((p.grad**2).sum() for network in networks for p in network.parameters() if p.grad is not None)
+            for networks in (alone, [fused])
         ]
         torch.testing.assert_close(squares[1], squares[0], rtol=1e-3, atol=1e-6)
 
 
-def test_fusing_leaves_the_network_as_it_was():
-    plain = build(mixed(3, 3), skeleton=MICRO)
-    before = {name: value.clone() for name, value in plain.state_dict().items()}
-    fused = fuse(plain)
-    fused.classifier.weight.data.zero_()
-    assert all(torch.equal(value, before[name]) for name, value in plain.state_dict().items())
+def test_what_one_of_fused_networks_sees_does_not_reach_the_others():
+    fused = fuse(*(build(mixed(2, 3), skeleton=MICRO, seed=seed) for seed in range(3))).train()
+    several = images(4 * 3).reshape(4, 3, 8, 8)
+    before = fused(several)
+    several[:, 1] = 100 * several[:, 1] + 1
+    changed = (fused(several) - before).detach().abs().unflatten(1, (3, 10)).amax((0, 2))
+    assert changed[1] > 1e-3
+    assert not changed[[0, 2]].any()
+
+
+def test_fusing_leaves_the_networks_as_they_were():
+    plain = [build(mixed(3, 3), skeleton=MICRO, seed=seed) for seed in (0, 1)]
+    before = [{name: value.clone() for name, value in network.state_dict().items()} for network in plain]
+    fused = fuse(*plain)
+    for parameter in fused.parameters():
+        parameter.data.zero_()
+    for network, values in zip(plain, before, strict=True):
+        assert all(torch.equal(value, values[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "classes"),
+    [
+        (mixed(3, 3), mixed(4, 2), 10),  # other kernels
+        (mixed(2, 2), mixed(2, 3), 10),  # one convolution more
+        (mixed(2, 2), mixed(2, 2), 9),
+    ],
+)
+def test_networks_of_different_architectures_are_not_fused(one, other, classes):
+    with pytest.raises(ArgumentError, match="one architecture with one skeleton"):
+        fuse(build(one, skeleton=MICRO), build(other, classes, MICRO))
+
+
+def test_architectures_that_differ_in_operations_without_weights_are_not_fused():
+    with pytest.raises(ArgumentError, match="one architecture with one skeleton"):
+        fuse(build(cell(CONV3, *[SKIP] * 5), skeleton=MICRO), build(cell(CONV3, *[POOL] * 5), skeleton=MICRO))
+
+
+@pytest.mark.parametrize("networks", [(), ("network",), (nn.Linear(1, 1),)])
+def test_what_is_no_network_is_not_fused(networks, as_a_user):
+    with pytest.raises(ArgumentError, match="networks must be"):
+        fuse(*networks)
 
 
 @pytest.mark.parametrize(

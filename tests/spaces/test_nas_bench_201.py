@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import nagkit
 from nagkit.checks.space import SpaceContract
 from nagkit.errors import ArgumentError
-from nagkit.spaces.nas_bench_201 import CELL_EDGES, IDENTITIES, NONE, SYMBOLS, NasBench201
+from nagkit.spaces.nas_bench_201 import CELL_EDGES, NONE, SYMBOLS, NasBench201
 from nagkit.spaces.skeleton import MICRO, Skeleton
 
 SPACE = NasBench201()
@@ -25,7 +25,7 @@ class TestNasBench201(SpaceContract):
     def space(self):
         return nagkit.space("nas-bench-201")
 
-    @pytest.fixture(params=IDENTITIES)
+    @pytest.fixture(params=NasBench201.identities)
     def identity(self, request):
         return request.param
 
@@ -70,7 +70,7 @@ def test_cells_of_one_class_compute_the_same(identity):
     assert len(set(cluster.tolist())) == FUNCTIONS[identity]  # but a sum within a sum may be written in two ways
 
 
-@pytest.mark.parametrize("identity", IDENTITIES)
+@pytest.mark.parametrize("identity", NasBench201.identities)
 def test_number_of_classes(identity):
     assert len(np.unique(SPACE.canonical(CELLS, identity), axis=0)) == CLASSES[identity]
 

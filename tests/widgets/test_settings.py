@@ -9,7 +9,7 @@ from nagkit.errors import ArgumentError
 @pytest.fixture(autouse=True)
 def table():
     if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits")
+        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,217 @@
+"""Where work is done: here, in processes of this machine, or on a Dask cluster, behind ``concurrent.futures``.
+
+Functions and their arguments travel to other processes, so they have to be importable and small.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    InvalidStateError,
+    ProcessPoolExecutor,
+)
+from concurrent.futures import wait as wait_for_calls
+from functools import partial
+from itertools import islice
+from multiprocessing.connection import wait as wait_for_end
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError, NagkitError, PackageMissingError
+
+MOST_WORKERS = 1024
+_PATIENCE = 10.0  # seconds to wait for a Dask scheduler to answer
+_AHEAD = 4  # calls handed out for each worker, so that none waits for the next
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+class InProcess(Executor):
+    """An executor that does every call at once, where it is submitted."""
+
+    def submit(self, function: Callable[..., Result], /, *given: Any, **named: Any) -> Future[Result]:
+        """A future that is done; an interrupt passes through."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(function(*given, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class Processes(ProcessPoolExecutor):
+    """Fresh processes that end with this one, however it ends, and leave Ctrl-C to it."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = arguments.whole("workers", workers, high=MOST_WORKERS)
+        super().__init__(self.workers, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(multiprocessing.parent_process(),), daemon=True).start()
+
+
+def _end_with_parent(parent: Any) -> None:
+    wait_for_end([parent.sentinel])
+    os._exit(1)
+
+
+class Cluster(Executor):
+    """The workers of a Dask cluster that runs already, and goes on running afterwards."""
+
+    def __init__(self, address: str) -> None:
+        """Connect to the scheduler at this address."""
+        try:
+            from distributed import Client
+        except ImportError:
+            raise PackageMissingError(
+                "A Dask cluster needs the package distributed: pip install 'nagkit[dask]'."
+            ) from None
+        try:
+            connect = partial(Client, address, timeout=_PATIENCE, set_as_default=False)
+            self._client: Any = _within(_PATIENCE + 1, connect)
+        except (OSError, TypeError, ValueError) as error:
+            raise ArgumentError(
+                "workers must be a number of processes or the address of a running Dask scheduler, such as "
+                f"tcp://127.0.0.1:8786; got {address!r:.80} ({str(error) or 'no answer'})."
+            ) from None
+        self._given: WeakSet[Future[Any]] = WeakSet()
+
+    @property
+    def workers(self) -> int:
+        """How many calls the cluster does at once now; 1 while it has no workers, which may still come."""
+        try:
+            return max(1, sum(self._client.nthreads().values()))
+        except OSError:  # the scheduler is lost, as the calls will say
+            return 1
+
+    def submit(self, function: Callable[..., Result], /, *given: Any, **named: Any) -> Future[Result]:
+        """A future that is done when a worker has done the call, and cancelled when the scheduler is lost."""
+        call = self._client.submit(partial(function, *given, **named), pure=False)  # done even if done before
+        future: Future[Result] = Future()
+        future.add_done_callback(partial(_let_go, call))
+        call.add_done_callback(partial(_pass_on, future))
+        self._given.add(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Disconnect, with ``wait`` when all calls are done; calls that are not done then never begin."""
+        pending = list(self._given)
+        for future in pending if cancel_futures else ():
+            future.cancel()
+        if wait:
+            wait_for_calls(pending)
+        self._client.close()
+
+
+def _pass_on(future: Future[Any], call: Any) -> None:
+    """Give the future what a call on a cluster gave; cancel it when that is lost. (Dask's own would wait for ever.)"""
+    try:
+        if call.status == "error":
+            future.set_exception(call.exception())
+        else:
+            future.set_result(call.result())
+    except InvalidStateError:
+        pass  # it was cancelled here meanwhile
+    except (CancelledError, OSError):  # the scheduler is lost
+        future.cancel()
+    except Exception as error:  # what the worker gave cannot be read here
+        future.set_exception(error)
+
+
+def _let_go(call: Any, future: Future[Any]) -> None:
+    """Cancel the call on the cluster when its future is cancelled, and wake those who wait for it."""
+    if future.cancelled():
+        future.set_running_or_notify_cancel()
+        if call.status == "pending":
+            call.cancel()
+
+
+def _within(seconds: float, function: Callable[[], Result]) -> Result:
+    """What the call gives, or its error; ``TimeoutError`` when it takes longer. It then goes on in vain."""
+    future: Future[Result] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return future.result(seconds)
+
+
+def executor(workers: int | str | None = None) -> Executor:
+    """This process when ``workers`` is None; so many processes; or a Dask cluster, named by its scheduler's address.
+
+    An address looks like ``"tcp://10.0.0.1:8786"``; the cluster's own workers then do the work, and need nagkit.
+    A script that asks for processes has to begin under ``if __name__ == "__main__":``, as each of them imports it.
+    """
+    if workers is None:
+        return InProcess()
+    if isinstance(workers, str) and not workers.isdecimal():
+        return Cluster(workers)
+    return Processes(int(workers) if isinstance(workers, str) else workers)
+
+
+def results(
+    executor: Executor, function: Callable[[Given], Result], jobs: Iterable[Given], ahead: int | None = None
+) -> Iterator[list[Result]]:
+    """``function`` of every job, each time what has finished meanwhile.
+
+    What waits when this is left is cancelled, and what runs then is lost. The first error of a call is raised here,
+    after the results of the calls that finished with it.
+
+    Args:
+        ahead: how many calls are handed to the executor before the first of them is finished; when None, enough to
+            keep it busy.
+    """
+    remaining = iter(jobs)
+    pending: set[Future[Result]] = set()
+    try:
+        while True:
+            room = (_busy(executor) if ahead is None else ahead) - len(pending)
+            for job in islice(remaining, max(0, room)):
+                pending.add(executor.submit(function, job))
+            if not pending:
+                return
+            done, pending = wait_for_calls(pending, return_when=FIRST_COMPLETED)
+            finished = [future.result() for future in done if not future.cancelled() and future.exception() is None]
+            if finished:
+                yield finished
+            for future in done:
+                future.result()
+    except CancelledError:
+        raise NagkitError(
+            "Calls were cancelled before their work, as when the scheduler of a cluster ends. What was finished is "
+            "kept: call again to go on, with an executor that runs."
+        ) from None
+    except _endings() as error:
+        raise NagkitError(
+            f"A worker process ended before its work ({error}); perhaps memory ran out. What was finished is kept: "
+            "call again to go on, with fewer workers if it happens again."
+        ) from None
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _busy(executor: Executor) -> int:
+    """How many calls keep an executor busy at present."""
+    return 1 if isinstance(executor, InProcess) else _AHEAD * getattr(executor, "workers", os.cpu_count() or 1)
+
+
+def _endings() -> tuple[type[Exception], ...]:
+    """What is raised for a call when workers end under it; of Dask, if it is in use, when several did."""
+    return BrokenExecutor, *((sys.modules["distributed"].KilledWorker,) if "distributed" in sys.modules else ())

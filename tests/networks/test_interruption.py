@@ -1,0 +1,219 @@
+"""A build ends the same wherever its work is done and whoever is killed meanwhile."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nagkit.errors import NagkitError
+from nagkit.executors import executor
+from nagkit.networks.builder import Build
+from nagkit.networks.recipes import ImageRecipe
+from nagkit.networks.training import TrainingRecipe
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("interruption")]
+
+CELLS = 18
+TASKS = (
+    ImageRecipe("tiny/odd", digits=(1, 3, 5, 7, 9), images=(60, 20, 20), ground="clouds"),
+    ImageRecipe("tiny/few", digits=(3, 8), images=(60, 20, 20), seed=1),
+)
+TRAINING = TrainingRecipe(epochs=2, batch=20)
+SEEDS = (0, 1)
+KILLS = {0: 16, 2: 4}  # workers (0: the build's own process trains) -> how many kills
+
+
+def tiny(path: Path) -> Build:
+    return Build(TASKS, path, TRAINING, SEEDS, timed=False)
+
+
+def rows(path: Path) -> dict[tuple, tuple]:
+    """What a ledger holds: (task, cell, seed) -> everything else, the measured seconds last."""
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'trained'").fetchone():
+            return {}
+        found = db.execute("SELECT task, cell, seed, tokens, curves, versions, seconds FROM trained").fetchall()
+    return {row[:3]: row[3:] for row in found}
+
+
+def assert_same_tables(path: Path, expected: Path) -> None:
+    """Bit for bit, but for the time that it took."""
+    tables, others = tiny(path).columns(), tiny(expected).columns()
+    assert [*tables] == [*others] == [task.name for task in TASKS]
+    for name, table in tables.items():
+        other = others[name]
+        assert (table.rows.keys(), table.identity, table.metrics) == (other.rows.keys(), other.identity, other.metrics)
+        assert table.details == other.details
+        assert np.array_equal(table.rows["function"], other.rows["function"])
+        assert {"train_time", "val_accuracy_seed1", "test_loss_curve"} < {*table.values} == {*other.values}
+        for column in {*table.values} - {"train_time"}:
+            assert table.values[column].tobytes() == other.values[column].tobytes(), column
+    assert {key: row[:-1] for key, row in rows(path).items()} == {key: row[:-1] for key, row in rows(expected).items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    path = tmp_path_factory.mktemp("undisturbed") / "ledger.sqlite"
+    assert len(list(tiny(path).run(CELLS))) == CELLS
+    assert len(rows(path)) == CELLS * len(SEEDS)
+    return path
+
+
+def test_processes_build_the_same_tables(undisturbed, tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    with executor(2) as processes:
+        steps = list(tiny(path).run(CELLS, processes))
+    assert [step.done for step in steps] == list(range(1, CELLS + 1))
+    assert_same_tables(path, undisturbed)
+
+
+def test_a_cluster_builds_the_same_tables_although_a_worker_is_killed_mid_way(undisturbed, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    path, killed = tmp_path / "ledger.sqlite", 0
+    local = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
+    with distributed.LocalCluster(**local, silence_logs=50) as cluster, executor(cluster.scheduler_address) as calls:
+        for step in tiny(path).run(CELLS, calls):
+            if step.done >= 3 and not killed:
+                killed = victim(cluster)
+                os.kill(killed, signal.SIGKILL)
+                assert len(rows(path)) < CELLS * len(SEEDS)
+        assert killed
+        assert killed not in [nanny.pid for nanny in cluster.workers.values()]
+    assert step.done == CELLS
+    assert_same_tables(path, undisturbed)
+
+
+def victim(cluster) -> int:
+    """The process of a worker that has something to do."""
+    busy = {address for address, worker in cluster.scheduler.workers.items() if worker.processing}
+    return next(nanny.pid for nanny in cluster.workers.values() if nanny.worker_address in busy)
+
+
+def test_when_a_worker_process_is_killed_the_error_says_so_and_a_second_run_ends_the_build(undisturbed, tmp_path):
+    path, done = tmp_path / "ledger.sqlite", 0
+    with executor(2) as processes, pytest.raises(NagkitError, match="What was finished is kept: call again"):
+        for step in tiny(path).run(CELLS, processes):
+            done = step.done
+            if done == 3:
+                os.kill(next(iter(processes._processes)), signal.SIGKILL)
+    kept = rows(path)
+    assert 3 <= done < CELLS
+    assert len(kept) >= 2 * done
+    rest = list(tiny(path).run(CELLS))
+    assert len(rest) == CELLS - len(kept) / 2
+    assert kept.items() <= rows(path).items()
+    assert_same_tables(path, undisturbed)
+
+
+# A process that has torch loaded forks the processes that are killed, one for each line it reads: that saves most of
+# the time, which is the start of torch. It answers with the number of the process, and at its end with its status.
+NURSERY = """
+    import os, sys
+    from contextlib import closing
+    from pathlib import Path
+    from nagkit.executors import executor
+    from nagkit.networks.builder import Build
+    from nagkit.networks.recipes import ImageRecipe
+    from nagkit.networks.training import TrainingRecipe
+
+    def work(path, workers):
+        build = Build({tasks!r}, Path(path), {training!r}, {seeds!r}, timed=False)
+        with executor(workers or None) as calls:
+            for step in build.run({cells}, calls):
+                print("step", step.cell, flush=True)
+
+    if __name__ == "__main__":
+        for line in sys.stdin:
+            path, workers = line.split()
+            process = os.fork()
+            if not process:
+                work(path, int(workers))
+                os._exit(0)
+            print("begun", process, flush=True)
+            print("ended", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+"""
+
+
+class Nursery:
+    """Begins builds in processes of their own and says what they print."""
+
+    def __init__(self) -> None:
+        code = NURSERY.format(tasks=TASKS, training=TRAINING, seeds=SEEDS, cells=CELLS)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def say(self) -> list[str]:
+        line = self.process.stdout.readline().split(maxsplit=1)
+        assert line, "the nursery has ended"
+        return [line[0], line[1].strip()]
+
+    def build(self, path: Path, workers: int, patience: float | None = None) -> tuple[bool, list[str]]:
+        """Whether a build was killed in its work, and the cells that it said it had finished.
+
+        Args:
+            patience: seconds until it is killed; of a build with workers, which take seconds to start, from its first
+                cell on. Never when None.
+        """
+        self.process.stdin.write(f"{path} {workers}\n")
+        self.process.stdin.flush()
+        kind, number = self.say()
+        assert kind == "begun"
+        said = [self.say()] if workers else []
+        if patience is not None:
+            time.sleep(patience)
+            with suppress(ProcessLookupError):  # it was faster
+                os.kill(int(number), signal.SIGKILL)
+        while not said or said[-1][0] != "ended":
+            said.append(self.say())
+        status = said.pop()[1]
+        assert status in ("0", str(-signal.SIGKILL))
+        return status != "0", [cell for _, cell in said]
+
+
+@contextmanager
+def nursery() -> Iterator[Nursery]:
+    begun = Nursery()
+    try:
+        yield begun
+    finally:
+        begun.process.stdin.close()
+        begun.process.wait(30)
+        begun.process.stdout.close()
+
+
+@pytest.mark.parametrize("workers", KILLS)
+def test_builds_killed_at_random_moments_end_as_an_undisturbed_one(undisturbed, tmp_path, workers):
+    rng, kills, builds = np.random.default_rng(workers), 0, 0
+    with nursery() as begin:
+        start = time.perf_counter()
+        assert len(begin.build(tmp_path / "measured.sqlite", 0)[1]) == CELLS
+        longest = (time.perf_counter() - start) / (8 if workers else 2)
+        while kills < KILLS[workers]:
+            builds += 1
+            path, finished, killed = tmp_path / f"{builds}.sqlite", [], True
+            while killed and kills < KILLS[workers]:
+                before = rows(path)
+                killed, steps = begin.build(path, workers, rng.uniform(0, longest))
+                after = rows(path)
+                kills += killed
+                finished += steps
+                assert before.items() <= after.items()  # none was lost, none was trained again
+                assert len(after) >= len(SEEDS) * len(finished)
+                assert all(len([key for key in after if key[1] == cell]) == len(SEEDS) for _, cell, _ in after)
+            assert len(finished) == len(set(finished))
+            left = CELLS - len(rows(path)) // len(SEEDS)
+            assert [step.stage for step in tiny(path).run(CELLS)] == ["train"] * left
+            assert_same_tables(path, undisturbed)
+    assert kills == KILLS[workers]
