@@ -1,8 +1,7 @@
 """Several networks of one architecture as one, which trains faster on a CPU than each alone.
 
-Small layers leave most of a processor's vector units idle; the layers of several networks side by side fill them. On
-one thread, with cells in the networks of the embedded tables, a training of one network takes two thirds of the time
-when three lie side by side, and memory in the order of channels saves another third.
+Small layers leave most of a processor's vector units idle; the layers of several networks side by side fill them,
+with memory in the order of channels.
 
 Notation: G networks side by side; channels are ordered by network first.
 """
