@@ -19,11 +19,23 @@ _PLACES = {
     "Metric": "nagkit.metrics",
     "NagkitError": "nagkit.errors",
     "Objective": "nagkit.metrics",
+    "Run": "nagkit.run",
     "benchmark": "nagkit.benchmarks",
     "generator": "nagkit.generators",
     "predictor": "nagkit.predictors",
 }
-_PARTS = ("benchmarks", "diffusion", "errors", "figures", "generators", "networks", "predictors", "report", "spaces")
+_PARTS = (
+    "benchmarks",
+    "diffusion",
+    "errors",
+    "figures",
+    "generators",
+    "networks",
+    "predictors",
+    "report",
+    "search",
+    "spaces",
+)
 __all__ = ["__version__", "space", *sorted(_PLACES)]  # noqa: PLE0604
 
 

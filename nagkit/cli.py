@@ -1,4 +1,4 @@
-"""The command line: data, the table of our own, weights, reports. Heavy packages load only with their command."""
+"""The command line: data, tables of our own, weights, runs, reports. Heavy packages load only with their command."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -155,6 +155,81 @@ def train(space: str, steps: int, seed: int, out: Path | None) -> None:
     file = out or weights(chosen)
     how = f"{steps} steps, batch {BATCH}, seed {seed}"
     lesson.denoiser.save(file, f"Trained by nagkit {version('nagkit')} on uniform rows of {space}: {how}. MIT licence.")
+    click.echo(file)
+
+
+# ------------------------------------------------------------------------------------------------------------ runs
+
+
+@app.group()
+def runs() -> None:
+    """Searches in files: what there is, how far it is, and in other formats."""
+
+
+@runs.command("list")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"))
+def list_runs(folder: Path) -> None:
+    """List the runs in FOLDER and below."""
+    from nagkit.errors import DataDamagedError
+    from nagkit.log import Log, is_run
+
+    rows: list[tuple[str, ...]] = [("file", "search", "space", "for", "evaluations", "last written")]
+    for path in sorted(filter(is_run, folder.rglob("*"))):
+        try:
+            with Log(path) as log:
+                rows.append((str(path), *_in_short(log)))
+        except DataDamagedError:
+            rows.append((str(path), "damaged: `nagkit runs show` says where", "", "", "", ""))
+    if len(rows) == 1:
+        raise ArgumentError(f"folder must hold runs; {folder} holds none. nagkit.Run(path, search, budget) makes one.")
+    _table(rows)
+
+
+def _in_short(log: Any) -> tuple[str, ...]:
+    if not log.entries:
+        return "not begun", "", "", "", ""
+    about, told = log.entries[0].content, [entry for entry in log.entries if entry.kind == "evaluated"]
+    wanted = ", ".join(each["metric"]["name"] for each in about["objectives"])
+    last = told[-1].content["at"].split(".")[0] if told else "never"
+    return about["search"], about["space"], wanted, f"{len(told)} of {log.budget()}", last
+
+
+@runs.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def show(path: Path) -> None:
+    """Show what the run in the file PATH has found so far, and what failed."""
+    from nagkit.run import Run
+
+    run = Run.open(path)
+    click.echo(run.sentence())
+    click.echo(run.front().sentence())
+    click.echo()
+    front = run.front().table()
+    rows = [tuple(value if isinstance(value, str) else f"{value:.6g}" for value in row) for row in front.to_numpy()]
+    _table([tuple(front.columns), *rows])
+    for reason, count in Counter(each.fault for each in run.told() if each.fault).most_common():
+        click.echo(f"{count} failed: {reason}")
+
+
+@runs.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--to", "kind", type=click.Choice(["csv", "json", "optuna"]), default="csv", help="The format.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: PATH with another ending]")
+def export(path: Path, kind: str, out: Path | None) -> None:
+    """Write the evaluations of the run in the file PATH as a table, or all of it as a study of Optuna."""
+    from nagkit.files import write_atomically
+    from nagkit.run import Run
+
+    run = Run.open(path)
+    file = out or path.with_suffix({"csv": ".csv", "json": ".json", "optuna": ".optuna.db"}[kind])
+    if kind == "optuna":
+        from nagkit import study
+
+        study.write(run, file)
+    else:
+        table = run.evaluations()
+        text = table.to_csv(index=False) if kind == "csv" else table.to_json(orient="records", indent=2) + "\n"
+        write_atomically(file, text.encode())
     click.echo(file)
 
 

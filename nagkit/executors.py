@@ -16,7 +16,6 @@ from concurrent.futures import (
     Executor,
     Future,
     InvalidStateError,
-    ProcessPoolExecutor,
 )
 from concurrent.futures import wait as wait_for_calls
 from functools import partial
@@ -49,12 +48,36 @@ class InProcess(Executor):
         return future
 
 
-class Processes(ProcessPoolExecutor):
-    """Fresh processes that end with this one, however it ends, and leave Ctrl-C to it."""
+class Processes(Executor):
+    """Fresh processes that end with this one, however it ends, and leave Ctrl-C to it.
+
+    A call that is cancelled ends, also when it runs already: its process is killed, and another takes its place. So
+    it is when a process dies of its call, which then raises ``pebble.ProcessExpired``.
+    """
 
     def __init__(self, workers: int) -> None:
+        from pebble import ProcessPool
+
         self.workers = arguments.whole("workers", workers, high=MOST_WORKERS)
-        super().__init__(self.workers, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+        spawn: Any = multiprocessing.get_context("spawn")
+        self._pool = ProcessPool(self.workers, initializer=_begin_worker, context=spawn)
+        self._given: WeakSet[Future[Any]] = WeakSet()
+
+    def submit(self, function: Callable[..., Result], /, *given: Any, **named: Any) -> Future[Result]:
+        """A future that is done when a process has done the call."""
+        future: Future[Result] = self._pool.schedule(function, args=given, kwargs=named)
+        self._given.add(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes, with ``wait`` when all calls are done; with ``cancel_futures`` what runs is killed."""
+        for future in list(self._given) if cancel_futures else ():
+            future.cancel()
+        if wait:
+            self._pool.close()
+        else:
+            self._pool.stop()
+        self._pool.join()
 
 
 def _begin_worker() -> None:
@@ -207,11 +230,17 @@ def results(
             future.cancel()
 
 
+def workers(executor: Executor) -> int:
+    """How many calls an executor does at once at present; of one of another library, perhaps as many as processors."""
+    return 1 if isinstance(executor, InProcess) else getattr(executor, "workers", os.cpu_count() or 1)
+
+
 def _busy(executor: Executor) -> int:
     """How many calls keep an executor busy at present."""
-    return 1 if isinstance(executor, InProcess) else _AHEAD * getattr(executor, "workers", os.cpu_count() or 1)
+    return 1 if isinstance(executor, InProcess) else _AHEAD * workers(executor)
 
 
 def _endings() -> tuple[type[Exception], ...]:
-    """What is raised for a call when workers end under it; of Dask, if it is in use, when several did."""
-    return BrokenExecutor, *((sys.modules["distributed"].KilledWorker,) if "distributed" in sys.modules else ())
+    """What is raised for a call when workers end under it; of Dask when several did."""
+    kinds = {"pebble": "ProcessExpired", "distributed": "KilledWorker"}
+    return BrokenExecutor, *(getattr(sys.modules[name], kind) for name, kind in kinds.items() if name in sys.modules)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
@@ -67,10 +67,16 @@ class Metrics(dict[str, Metric]):
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric to improve, and who gives its values: a predictor's or a benchmark's method, or an exact cost."""
+    """A metric to improve, and who gives its values: a predictor's or a benchmark's method, or an exact cost.
+
+    ``exact`` values are true and cost nothing, so that a search asks for them instead of learning them. ``benchmark``
+    names the one whose values these are, if any.
+    """
 
     metric: Metric
     values: Values
+    exact: bool = False
+    benchmark: str = ""
 
     def __post_init__(self) -> None:
         _check_pair(self.metric, self.values)
@@ -78,12 +84,17 @@ class Objective:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A metric that has to stay within [low, high], and who gives its values; NaN never satisfies."""
+    """A metric that has to stay within [low, high], and who gives its values; NaN never satisfies.
+
+    ``exact`` and ``benchmark`` as in ``Objective``.
+    """
 
     metric: Metric
     values: Values
     low: float = -np.inf
     high: float = np.inf
+    exact: bool = False
+    benchmark: str = ""
 
     def __post_init__(self) -> None:
         _check_pair(self.metric, self.values)
@@ -92,6 +103,10 @@ class Constraint:
             raise ArgumentError(f"low must not exceed high for {self.metric.name}; got {low:g}, {high:g}. Swap them.")
         if low == -np.inf and high == np.inf:
             raise ArgumentError(f"The constraint on {self.metric.name} has no bound; give low, high or both.")
+
+    def met(self, values: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
+        """Which of these values are within the bounds."""
+        return (self.low <= values) & (values <= self.high)
 
     def __str__(self) -> str:
         name, unit = self.metric.name, self.metric.unit

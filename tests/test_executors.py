@@ -135,9 +135,16 @@ def test_a_killed_process_is_told_after_what_was_finished():
         given = list(chain(*results(processes, math.sqrt, [4.0])))
         with pytest.raises(NagkitError, match=r"worker process ended before its work .*fewer workers"):
             list(results(processes, signal.raise_signal, [signal.SIGKILL]))
-        with pytest.raises(NagkitError, match="call again"):  # a pool that has lost a process takes no more work
-            list(results(processes, math.sqrt, [4.0]))
-    assert given == [2.0]
+        given += chain(*results(processes, math.sqrt, [9.0]))  # another process takes its place
+    assert given == [2.0, 3.0]
+
+
+def test_a_call_that_hangs_is_ended_by_cancelling_it():
+    with Processes(1) as processes:
+        hanging = processes.submit(time.sleep, 600)
+        time.sleep(0.5)
+        assert hanging.cancel()
+        assert processes.submit(math.sqrt, 4.0).result(60) == 2.0
 
 
 def test_processes_leave_an_interrupt_to_the_one_that_began_them():

@@ -35,10 +35,13 @@ class Benchmark(Protocol):
         """Numbers that are equal exactly for architectures that share one measurement of the metric."""
         ...
 
-    def objective(self, metric: str) -> Objective:
-        """The wish to improve a metric, by the values of this benchmark."""
+    def objective(self, metric: str, exact: bool = False) -> Objective:
+        """The wish to improve a metric, by the values of this benchmark.
+
+        ``exact`` allows a search to ask for values instead of measuring, as for ``params``.
+        """
         ...
 
-    def constraint(self, metric: str, low: float = -np.inf, high: float = np.inf) -> Constraint:
-        """The demand that a metric stays within [low, high], by the values of this benchmark."""
+    def constraint(self, metric: str, low: float = -np.inf, high: float = np.inf, exact: bool = False) -> Constraint:
+        """The demand that a metric stays within [low, high], by the values of this benchmark; ``exact`` as above."""
         ...

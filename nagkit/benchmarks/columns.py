@@ -64,8 +64,8 @@ class Columns:
     one for each class of architectures that are the same under that identity (``space.canonical``); any member may
     stand for its class. Under ``"string"`` each stands for itself. ``identity[name]`` says to which of these rows a
     column belongs: ``values[name]`` is ``(n,)``, or ``(n, epochs)`` for a curve, NaN where unknown. ``metrics[name]``
-    says what it is. ``details`` holds anything else worth keeping, as JSON. Raises ``ArgumentError`` where these do
-    not fit together.
+    says what it is. ``details`` holds anything else worth keeping, as JSON. ``sha256`` is that of the file this
+    was opened from. Raises ``ArgumentError`` where these do not fit together.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Columns:
     metrics: Mapping[str, Metric]
     values: Mapping[str, np.ndarray]
     details: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         for name in ("name", "space", "source", "licence"):
@@ -141,6 +142,7 @@ class Columns:
                 rows={name.removeprefix(ROWS): arrays[name] for name in sorted(arrays) if name.startswith(ROWS)},
                 metrics=metrics,
                 values={name: arrays[name] for name in metrics},
+                sha256=expected,
             )
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataDamagedError(

@@ -40,6 +40,7 @@ class Table:
                 )
         self.source: str = columns.source
         self.licence: str = columns.licence
+        self.sha256: str = columns.sha256
         self.details = MappingProxyType(dict(columns.details))
         flat = {name for name, values in columns.values.items() if values.ndim == 1}
         self.metrics: Mapping[str, Metric] = MappingProxyType(
@@ -78,15 +79,19 @@ class Table:
         """For each architecture the place in the space of the first that shares its measurement of the metric."""
         return self._classes(tokens, self._metric(metric, self.metrics))
 
-    def objective(self, metric: str) -> Objective:
-        """The wish to improve a metric, by the values of this table."""
-        name = self._metric(metric, self.metrics)
-        return Objective(self.metrics[name], partial(self.look_up, metrics=name))
+    def objective(self, metric: str, exact: bool = False) -> Objective:
+        """The wish to improve a metric, by the values of this table.
 
-    def constraint(self, metric: str, low: float = -np.inf, high: float = np.inf) -> Constraint:
-        """The demand that a metric stays within [low, high], by the values of this table."""
+        Args:
+            exact: whether a search may ask the table for values instead of measuring, as for ``params``
+        """
         name = self._metric(metric, self.metrics)
-        return Constraint(self.metrics[name], partial(self.look_up, metrics=name), low, high)
+        return Objective(self.metrics[name], partial(self.look_up, metrics=name), exact, self.name)
+
+    def constraint(self, metric: str, low: float = -np.inf, high: float = np.inf, exact: bool = False) -> Constraint:
+        """The demand that a metric stays within [low, high], by the values of this table; ``exact`` as above."""
+        name = self._metric(metric, self.metrics)
+        return Constraint(self.metrics[name], partial(self.look_up, metrics=name), low, high, exact, self.name)
 
     def sentence(self) -> str:
         """What the table holds, in words."""

@@ -1,4 +1,4 @@
-"""Contract suites: what every space, benchmark, predictor and generator has to keep.
+"""Contract suites: what every space, benchmark, predictor, generator and search has to keep.
 
 Each suite is a class of tests. Anyone's own part is held to the same promises by pytest with one fixture overridden::
 

@@ -4,16 +4,15 @@ A cell is named by its place in the list of all rows of its space (``space.index
 """
 
 import json
-import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nagkit.errors import ArgumentError, DataDamagedError, NagkitError
+from nagkit.database import connect, refusals
+from nagkit.errors import ArgumentError
 
-_PATIENCE = 60.0  # seconds to wait for another process to finish writing
+_WHAT = "ledger of a build"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (
     task TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (task, name)
@@ -51,21 +50,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open the file or make it."""
         self.path = path
-        with _refusals(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
-        try:
-            with _refusals(path):
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._db.executescript(_SCHEMA)
-        except NagkitError:
-            self.close()
-            raise
+        self._db = connect(path, _SCHEMA, _WHAT)
 
     def agree(self, task: str, about: Mapping[str, object]) -> None:
         """Write down what a task is (recipes, skeleton, seeds); a ledger that knows it as something else is refused."""
-        with _refusals(self.path):
+        with refusals(self.path, _WHAT):
             for name, value in about.items():
                 text = json.dumps(value)
                 self._db.execute("INSERT OR IGNORE INTO about VALUES (?, ?, ?)", (task, name, text))
@@ -90,21 +79,21 @@ class Ledger:
             )
             for each in trainings
         ]
-        with _refusals(self.path), self._db:  # commits, or rolls back
+        with refusals(self.path, _WHAT), self._db:  # commits, or rolls back
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR IGNORE INTO trained VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def cells(self, task: str, seeds: Collection[int]) -> set[int]:
         """The cells that are trained on a task with all of these seeds."""
         query = "SELECT cell, seed FROM trained WHERE task = ?"
-        with _refusals(self.path):
+        with refusals(self.path, _WHAT):
             known = set(self._db.execute(query, (task,)))
         return {cell for cell, _ in known if all((cell, seed) in known for seed in seeds)}
 
     def trained(self, task: str) -> list[Training]:
         """Every finished training on a task, by cell and seed."""
         query = "SELECT cell, seed, tokens, curves, seconds, versions FROM trained WHERE task = ? ORDER BY cell, seed"
-        with _refusals(self.path):
+        with refusals(self.path, _WHAT):
             return [
                 Training(task, cell, seed, tuple(json.loads(tokens)), json.loads(curves), seconds, json.loads(versions))
                 for cell, seed, tokens, curves, seconds, versions in self._db.execute(query, (task,))
@@ -113,30 +102,14 @@ class Ledger:
     def add_timing(self, cell: int, number: int, processor: str, milliseconds: float) -> None:
         """Write down what a cell took in round ``number``."""
         row = (cell, number, processor, milliseconds)
-        with _refusals(self.path):
+        with refusals(self.path, _WHAT):
             self._db.execute("INSERT OR IGNORE INTO timings VALUES (?, ?, ?, ?)", row)
 
     def timings(self, processor: str) -> dict[int, dict[int, float]]:
         """Milliseconds on this processor: cell -> round -> value."""
         found: dict[int, dict[int, float]] = {}
         query = "SELECT cell, round, milliseconds FROM timings WHERE processor = ? ORDER BY cell, round"
-        with _refusals(self.path):
+        with refusals(self.path, _WHAT):
             for cell, number, milliseconds in self._db.execute(query, (processor,)):
                 found.setdefault(cell, {})[number] = milliseconds
         return found
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """What SQLite and the file system refuse inside, as errors of nagkit."""
-    try:
-        yield
-    except (OSError, sqlite3.OperationalError) as error:  # not permitted, no space, a folder, in use
-        raise ArgumentError(
-            f"path must be a ledger that can be read and written now; {path} cannot ({error}). "
-            "Give another path, or wait until no other process writes to it."
-        ) from None
-    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
-        raise
-    except sqlite3.DatabaseError as error:
-        raise DataDamagedError(f"{path} is no ledger of a build ({error}). Move it away to begin anew.") from None

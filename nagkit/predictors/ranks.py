@@ -35,10 +35,23 @@ class RankScale:
         """The values in the metric's unit that these scores stand for."""
         if len(self.scores) == 1:
             return np.full_like(scores, self.sign * self.values[0])
+        return self.sign * _along(scores, self.scores, self.values, *self._slopes())
+
+    def to_scores(self, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """The scores that stand for these values in the metric's unit: the way back from ``to_unit``."""
+        if len(self.scores) == 1:
+            return np.sign(self.sign * values - self.values[0])
+        low, high = self._slopes()
+        return _along(self.sign * values, self.values, self.scores, 1 / low, 1 / high)
+
+    def _slopes(self) -> tuple[float, float]:
+        """Values by scores in the lowest and in the highest tenth of the labels."""
         tenth = min(max(1, len(self.scores) // 10), len(self.scores) - 1)
         low = (self.values[tenth] - self.values[0]) / (self.scores[tenth] - self.scores[0])
         high = (self.values[-1] - self.values[-1 - tenth]) / (self.scores[-1] - self.scores[-1 - tenth])
-        inside = np.interp(scores, self.scores, self.values)
-        below = np.minimum(scores - self.scores[0], 0) * low
-        above = np.maximum(scores - self.scores[-1], 0) * high
-        return self.sign * (inside + below + above)
+        return low, high
+
+
+def _along(at: np.ndarray, x: np.ndarray, y: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The broken line through (x, y), which goes on with these slopes beyond its ends."""
+    return np.interp(at, x, y) + np.minimum(at - x[0], 0) * low + np.maximum(at - x[-1], 0) * high

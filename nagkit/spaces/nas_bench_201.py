@@ -77,7 +77,7 @@ class NasBench201(SearchSpace):
         two; compared term by term, 11,410, 5,755 and 4,930 classes would be left of the last three.
         """
         arguments.one_of("identity", identity, self.identities)
-        return self.all()[_representatives(identity)[self.index(tokens)]]
+        return self.at(_representatives(identity)[self.index(tokens)])
 
     def params(
         self, tokens: Int[np.ndarray, "n L"], classes: int = 10, skeleton: Skeleton = PUBLISHED

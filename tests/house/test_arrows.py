@@ -8,13 +8,13 @@ import pytest
 
 LAYERS = (
     {"nagkit.errors"},
-    {"nagkit.arguments", "nagkit.executors", "nagkit.files", "nagkit.layout"},
-    {"nagkit.metrics", "nagkit.space"},
+    {"nagkit.arguments", "nagkit.database", "nagkit.executors", "nagkit.files", "nagkit.layout", "nagkit.owner"},
+    {"nagkit.log", "nagkit.metrics", "nagkit.space"},
     {"nagkit.spaces"},
     {"nagkit.benchmarks", "nagkit.networks", "nagkit.predictors"},
     {"nagkit.diffusion", "nagkit.generators"},
     {"nagkit.search", "nagkit.supernet"},
-    {"nagkit.checks", "nagkit.curves", "nagkit.figures", "nagkit.report", "nagkit.run"},
+    {"nagkit.checks", "nagkit.curves", "nagkit.figures", "nagkit.report", "nagkit.run", "nagkit.study"},
     {"nagkit", "nagkit.cli"},  # the package itself gathers the names that notebooks use
     {"nagkit_widgets"},
 )

@@ -3,16 +3,13 @@
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from nursery import nursery
 
 from nagkit.errors import NagkitError
 from nagkit.executors import executor
@@ -106,7 +103,7 @@ def test_when_a_worker_process_is_killed_the_error_says_so_and_a_second_run_ends
         for step in tiny(path).run(CELLS, processes):
             done = step.done
             if done == 3:
-                os.kill(next(iter(processes._processes)), signal.SIGKILL)
+                os.kill(worker(), signal.SIGKILL)
     kept = rows(path)
     assert 3 <= done < CELLS
     assert len(kept) >= 2 * done
@@ -116,11 +113,14 @@ def test_when_a_worker_process_is_killed_the_error_says_so_and_a_second_run_ends
     assert_same_tables(path, undisturbed)
 
 
-# A process that has torch loaded forks the processes that are killed, one for each line it reads: that saves most of
-# the time, which is the start of torch. It answers with the number of the process, and at its end with its status.
-NURSERY = """
-    import os, sys
-    from contextlib import closing
+def worker() -> int:
+    """One of the worker processes of this process, which are busy while calls wait."""
+    import psutil
+
+    return next(child.pid for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline()))
+
+
+BUILD = f"""
     from pathlib import Path
     from nagkit.executors import executor
     from nagkit.networks.builder import Build
@@ -128,84 +128,27 @@ NURSERY = """
     from nagkit.networks.training import TrainingRecipe
 
     def work(path, workers):
-        build = Build({tasks!r}, Path(path), {training!r}, {seeds!r}, timed=False)
-        with executor(workers or None) as calls:
-            for step in build.run({cells}, calls):
+        build = Build({TASKS!r}, Path(path), {TRAINING!r}, {SEEDS!r}, timed=False)
+        with executor(int(workers) or None) as calls:
+            for step in build.run({CELLS}, calls):
                 print("step", step.cell, flush=True)
-
-    if __name__ == "__main__":
-        for line in sys.stdin:
-            path, workers = line.split()
-            process = os.fork()
-            if not process:
-                work(path, int(workers))
-                os._exit(0)
-            print("begun", process, flush=True)
-            print("ended", os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
-
-
-class Nursery:
-    """Begins builds in processes of their own and says what they print."""
-
-    def __init__(self) -> None:
-        code = NURSERY.format(tasks=TASKS, training=TRAINING, seeds=SEEDS, cells=CELLS)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def say(self) -> list[str]:
-        line = self.process.stdout.readline().split(maxsplit=1)
-        assert line, "the nursery has ended"
-        return [line[0], line[1].strip()]
-
-    def build(self, path: Path, workers: int, patience: float | None = None) -> tuple[bool, list[str]]:
-        """Whether a build was killed in its work, and the cells that it said it had finished.
-
-        Args:
-            patience: seconds until it is killed; of a build with workers, which take seconds to start, from its first
-                cell on. Never when None.
-        """
-        self.process.stdin.write(f"{path} {workers}\n")
-        self.process.stdin.flush()
-        kind, number = self.say()
-        assert kind == "begun"
-        said = [self.say()] if workers else []
-        if patience is not None:
-            time.sleep(patience)
-            with suppress(ProcessLookupError):  # it was faster
-                os.kill(int(number), signal.SIGKILL)
-        while not said or said[-1][0] != "ended":
-            said.append(self.say())
-        status = said.pop()[1]
-        assert status in ("0", str(-signal.SIGKILL))
-        return status != "0", [cell for _, cell in said]
-
-
-@contextmanager
-def nursery() -> Iterator[Nursery]:
-    begun = Nursery()
-    try:
-        yield begun
-    finally:
-        begun.process.stdin.close()
-        begun.process.wait(30)
-        begun.process.stdout.close()
 
 
 @pytest.mark.parametrize("workers", KILLS)
 def test_builds_killed_at_random_moments_end_as_an_undisturbed_one(undisturbed, tmp_path, workers):
     rng, kills, builds = np.random.default_rng(workers), 0, 0
-    with nursery() as begin:
+    with nursery(BUILD) as begin:
         start = time.perf_counter()
-        assert len(begin.build(tmp_path / "measured.sqlite", 0)[1]) == CELLS
+        assert len(begin.work(tmp_path / "measured.sqlite", 0)[1]) == CELLS
         longest = (time.perf_counter() - start) / (8 if workers else 2)
         while kills < KILLS[workers]:
             builds += 1
             path, finished, killed = tmp_path / f"{builds}.sqlite", [], True
             while killed and kills < KILLS[workers]:
                 before = rows(path)
-                killed, steps = begin.build(path, workers, rng.uniform(0, longest))
+                # a build with workers, which take seconds to start, is killed some time after its first cell
+                killed, steps = begin.work(path, workers, patience=rng.uniform(0, longest), started=not workers)
                 after = rows(path)
                 kills += killed
                 finished += steps

@@ -66,7 +66,7 @@ def test_a_task_stays_what_it_was(tmp_path):
 
 
 def test_a_ledger_in_use_is_not_called_damaged(tmp_path, monkeypatch):
-    monkeypatch.setattr("nagkit.networks.ledger._PATIENCE", 0.01)
+    monkeypatch.setattr("nagkit.database._PATIENCE", 0.01)
     with opened(tmp_path) as ledger, closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         writes = (

@@ -1,12 +1,14 @@
 """The Gaussian process, against textbook formulas in loops."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from scipy import optimize, stats
 
 import nagkit
 from nagkit.checks.predictor import MORE
-from nagkit.predictors.gaussian_process import BOUNDS, PRIOR_SPREAD, START, GaussianProcess, l1, loss
+from nagkit.predictors.gaussian_process import BOUNDS, PRIOR_SPREAD, START, GaussianProcess, Kernel, Posterior, l1, loss
 
 SPACE = nagkit.space("nas-bench-201")
 
@@ -42,19 +44,26 @@ def test_gradient_is_that_of_finite_differences():
 
 def test_posterior_is_the_conditional_of_a_joint_normal():
     rng = np.random.default_rng(4)
+    x, y = SPACE.features(SPACE.sample(25, rng)), SPACE.features(SPACE.sample(6, rng))
+    scores, kernel = rng.standard_normal(25), Kernel(9.0, 1.3, 0.1)
+    k = kernel.variance * np.exp(-l1(np.r_[x, y], np.r_[x, y]) / kernel.length)
+    inverse = np.linalg.inv(k[:25, :25] + kernel.noise * np.eye(25))
+    posterior = Posterior(kernel, x, scores)
+    mean, covariance = posterior.mean_and_covariance(y)
+    np.testing.assert_allclose(mean, k[25:, :25] @ inverse @ scores, atol=1e-9)
+    np.testing.assert_allclose(covariance, k[25:, 25:] - k[25:, :25] @ inverse @ k[:25, 25:], atol=1e-9)
+    np.testing.assert_allclose(posterior.mean(y), mean, atol=1e-12)
+    np.testing.assert_allclose(posterior.mean_and_spread(y), (mean, np.sqrt(np.diag(covariance))), atol=1e-9)
+
+
+def test_the_spread_of_the_predictor_is_of_a_value_measured_anew():
+    rng = np.random.default_rng(4)
     tokens, fresh = SPACE.sample(25, rng), SPACE.sample(6, rng)
-    process = GaussianProcess(SPACE, MORE).fit(tokens, rng.random(25))
-    x, y = SPACE.features(tokens), SPACE.features(fresh)
-    scores = stats.norm.ppf((stats.rankdata(process.scale.values) - 0.5) / 25)
-    order = np.argsort(np.argsort(process._weights * 0 + np.arange(25)))  # labels in the order they were given
-    k = process.variance * np.exp(-l1(np.r_[x, y], np.r_[x, y]) / process.length)
-    inverse = np.linalg.inv(k[:25, :25] + process.noise * np.eye(25))
-    given = process._cholesky @ (process._cholesky.T @ process._weights)
-    np.testing.assert_allclose(np.sort(given), scores, atol=1e-9)
-    mean, spread = process._scores(y)
-    np.testing.assert_allclose(mean, k[25:, :25] @ inverse @ given[order], atol=1e-9)
-    variance = np.diag(k[25:, 25:] - k[25:, :25] @ inverse @ k[:25, 25:]) + process.noise
-    np.testing.assert_allclose(spread, np.sqrt(variance), atol=1e-9)
+    process, values = GaussianProcess(SPACE, MORE), rng.random(25)
+    fitted, scores = process.fit(tokens, values), stats.norm.ppf((stats.rankdata(values) - 0.5) / 25)
+    mean, spread = Posterior(fitted.kernel, SPACE.features(tokens), scores).mean_and_spread(SPACE.features(fresh))
+    expected = (mean, np.sqrt(spread**2 + fitted.kernel.noise))
+    np.testing.assert_allclose(fitted._scores(SPACE.features(fresh)), expected, atol=1e-12)
 
 
 def test_hyperparameters_are_a_local_optimum():
@@ -62,7 +71,7 @@ def test_hyperparameters_are_a_local_optimum():
     tokens = SPACE.sample(80, rng)
     values = (tokens == 3).sum(1) + 0.1 * rng.standard_normal(80)
     process = GaussianProcess(SPACE, MORE).fit(tokens, values)
-    best = np.log([process.length, process.variance, process.noise])
+    best = np.log(astuple(process.kernel))
     distance = l1(SPACE.features(tokens), SPACE.features(tokens))
     scores = stats.norm.ppf((stats.rankdata(values) - 0.5) / 80)
     at_best = loss(best, distance, scores)[0]

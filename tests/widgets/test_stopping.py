@@ -1,18 +1,11 @@
 """What the studio shows when a run ends before it has finished a round."""
 
 import asyncio
-import time
 
 import pytest
 from nagkit_widgets import Studio
 from nagkit_widgets.stage import GENERATED
-
-
-async def until(done, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited in vain"
-        await asyncio.sleep(0.01)
+from waiting import until
 
 
 def ended(studio):

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from nagkit_widgets import Studio, tables
 from nagkit_widgets.stage import CHOSEN, GENERATED, LABELS
+from waiting import until
 
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError, UnsatisfiableError
@@ -216,13 +217,6 @@ def test_an_unknown_table_is_refused_by_name():
 
 
 # ------------------------------------------------------------------------------------------------- beside a loop
-
-
-async def until(done, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited in vain"
-        await asyncio.sleep(0.01)
 
 
 def test_stop_keeps_what_was_finished(monkeypatch):

@@ -4,6 +4,7 @@ import time
 
 import pytest
 from nagkit_widgets import Worker
+from waiting import until
 
 from nagkit.errors import NagkitError
 
@@ -32,13 +33,6 @@ class Steps:
             yield number
         if self.fault is not None:
             raise self.fault
-
-
-async def until(done, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited in vain"
-        await asyncio.sleep(0.005)
 
 
 class Record:

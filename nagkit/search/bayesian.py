@@ -1,0 +1,109 @@
+"""Bayesian search: candidates from where the best are, and the one of which most is expected.
+
+Notation: n architectures told with finite values, m candidates, k objectives, L slots.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nagkit import arguments
+from nagkit.search.acquisition import (
+    expected_hypervolume_improvement,
+    expected_improvement,
+    probability_of_improvement,
+)
+from nagkit.search.archived import ArchivedSearch
+from nagkit.search.belief import Belief, Kernels
+from nagkit.search.elite import like
+
+ACQUISITIONS = {  # by how many objectives they are for
+    1: ("ucb", "ei", "pi", "thompson"),
+    2: ("ucb", "thompson", "ehvi"),
+    3: ("ucb", "thompson"),  # or more
+}
+ELITE = 10  # architectures around which candidates are looked for
+DRAWS, UNIFORM = 200, 60  # candidates: from the law of the elite, and from the whole space
+AUGMENTATION = 0.05  # of the Chebyshev scalarisation
+EVEN = 0.5  # odds of meeting the constraints below which nothing is asked for
+
+
+class BayesianSearch(ArchivedSearch):
+    """Asks for the candidate of which the acquisition expects most.
+
+    Candidates are draws from the law of the slots among the best, all edits of the best, and uniform draws. Several
+    objectives become one by Chebyshev weights that are drawn anew for each question (Knowles, 2006), or by the expected
+    gain of hypervolume (``"ehvi"``). Until an architecture meets all measured constraints, the likeliest to do so is
+    asked for; then only what meets them with even odds or better.
+
+    Args:
+        initial: how many random architectures come first
+        acquisition: ``"ucb"``; for one objective also ``"ei"``, ``"pi"``; for two ``"ehvi"``; for any ``"thompson"``
+        beta: standard deviations above the mean, of ``"ucb"``
+    """
+
+    name = "bayesian"
+    options = ("initial", "acquisition", "beta")
+
+    def __init__(
+        self, *given: Any, initial: int = 6, acquisition: str = "ucb", beta: float = 1.5, **named: Any
+    ) -> None:
+        super().__init__(*given, **named)
+        self.initial = arguments.whole("initial", initial, low=2)
+        allowed = ACQUISITIONS[min(len(self.objectives), max(ACQUISITIONS))]
+        self.acquisition = arguments.one_of(f"acquisition for {len(self.objectives)} objectives", acquisition, allowed)
+        self.beta = arguments.real("beta", beta, 0, 100)
+        self._kernels = Kernels()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        super()._restore(state)
+        self._kernels = Kernels()
+
+    def _propose(self) -> Int[np.ndarray, "k L"]:
+        finite = np.isfinite(self.archive.values).all(1).sum()
+        if finite < 2 or len(self.archive) + len(self.archive.pending) < self.initial:
+            return self.archive.fresh(1, self.rng)
+        belief, weights = Belief(self.archive, self._kernels), self.rng.dirichlet(np.ones(len(self.objectives)))
+        order = np.lexsort((-scalarised(belief.scores, weights), ~belief.feasible))
+        candidates = self._candidates(belief.tokens[order[:ELITE]])
+        if not len(candidates):
+            return self.archive.fresh(1, self.rng)
+        odds = belief.odds(candidates)
+        if belief.feasible.any():
+            gains = self._gains(belief, candidates, weights)
+            odds = np.where(odds >= min(EVEN, odds.max()), gains, -np.inf)
+        return candidates[[odds.argmax()]]
+
+    def _candidates(self, elite: Int[np.ndarray, "e L"]) -> Int[np.ndarray, "m L"]:
+        """Architectures that may be asked for, most of them like the elite, which comes best first."""
+        near = self.space.neighbours(elite).reshape(-1, elite.shape[1])
+        drawn, spread = like(self.space, elite, DRAWS, self.rng), self.space.sample(UNIFORM, self.rng)
+        rows = np.concatenate([drawn, near, spread])
+        return rows[self.archive.new(rows)]
+
+    def _gains(
+        self, belief: Belief, candidates: Int[np.ndarray, "m L"], weights: Float[np.ndarray, "k"]
+    ) -> Float[np.ndarray, "m"]:
+        """What the acquisition expects of each candidate."""
+        if self.acquisition == "thompson":
+            return scalarised(belief.sampled(candidates, self.rng), weights)
+        mean, spread = belief.expected(candidates)
+        best = belief.scores[belief.feasible]
+        match self.acquisition:
+            case "ehvi":
+                return expected_hypervolume_improvement(mean, spread, best, belief.scores.min(0))
+            case "ei":
+                return expected_improvement(mean[:, 0], spread[:, 0], best.max())
+            case "pi":
+                return probability_of_improvement(mean[:, 0], spread[:, 0], best.max())
+        return scalarised(mean + self.beta * spread, weights)
+
+
+def scalarised(scores: Float[np.ndarray, "n k"], weights: Float[np.ndarray, "k"]) -> Float[np.ndarray, "n"]:
+    """The largest weighted distance from the best of each objective, less is better, and a little of all distances.
+
+    With its sign changed, so that more is better (augmented Chebyshev; Steuer & Choo, 1983).
+    """
+    behind = weights * (scores - scores.max(0))
+    return behind.min(1) + AUGMENTATION * behind.sum(1)

@@ -1,0 +1,99 @@
+"""What a search believes of candidates after what it was told, a Gaussian process for each metric that it measures.
+
+Notation: n architectures told with finite values, p asked for and not told yet, m candidates, k objectives, f features.
+Scores are standard normal, more is better. Values of exact metrics are asked for, not learned.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import special
+
+from nagkit.metrics import Constraint
+from nagkit.predictors.gaussian_process import Kernel, Posterior
+from nagkit.predictors.ranks import RankScale
+from nagkit.search.archive import Archive
+
+GROWTH = 1.2  # kernels are learned anew when there are so many times as many labels
+
+
+class Kernels(dict[tuple[int, int], Kernel]):
+    """Kernels by column and number of labels, as far as they are learned."""
+
+    def learned(self, column: int, features: Bool[np.ndarray, "n f"], targets: Float[np.ndarray, "n"]) -> Kernel:
+        """The kernel for these labels, learned from the first of them, so many that it stays for a while."""
+        stage = math.floor(math.log(len(targets), GROWTH))
+        count = min(len(targets), math.ceil(GROWTH**stage))
+        if (column, count) not in self:
+            self[column, count] = Kernel.likeliest(features[:count], targets[:count])
+        return self[column, count]
+
+
+class Belief:
+    """What is known and expected now: ``tokens (n, L)``, ``scores (n, k)`` and ``feasible (n,)`` of those told.
+
+    What is asked for and not told yet is believed to be as expected (Ginsbourger et al., 2010). Constraints are learned
+    in standardised units, as ranks would not say how far a bound is.
+    """
+
+    def __init__(self, archive: Archive, kernels: Kernels) -> None:
+        known = np.isfinite(archive.values).all(1)
+        self._archive, self._kernels = archive, kernels
+        self.tokens, self.feasible, values = archive.tokens[known], archive.feasible()[known], archive.values[known].T
+        self._scales = [RankScale.of(o.metric, v) for o, v in zip(archive.objectives, values, strict=False)]
+        self.scores = np.stack([s.to_scores(v) for s, v in zip(self._scales, values, strict=False)], axis=1)
+        self._bounded = dict(zip(archive.constraints, values[len(archive.objectives) :], strict=True))
+        self._features = archive.space.features(self.tokens)
+        self._waiting = archive.space.features(archive.pending) if len(archive.pending) else self._features[:0]
+        self._posteriors: dict[int, Posterior] = {}
+
+    def expected(self, tokens: Int[np.ndarray, "m L"]) -> tuple[np.ndarray, np.ndarray]:
+        """Expected scores (m, k) of the objectives, and their spread (m, k)."""
+        features, columns = self._archive.space.features(tokens), []
+        for j, objective in enumerate(self._archive.objectives):
+            if objective.exact:
+                columns.append((self._scales[j].to_scores(objective.values(tokens)), np.zeros(len(tokens))))
+            else:
+                columns.append(self._posterior(j, self.scores[:, j]).mean_and_spread(features))
+        mean, spread = (np.stack(part, axis=1) for part in zip(*columns, strict=True))
+        return mean, spread
+
+    def sampled(self, tokens: Int[np.ndarray, "m L"], rng: np.random.Generator) -> Float[np.ndarray, "m k"]:
+        """Scores of the objectives as they may be, drawn for all candidates together."""
+        features, columns = self._archive.space.features(tokens), []
+        for j, objective in enumerate(self._archive.objectives):
+            if objective.exact:
+                columns.append(self._scales[j].to_scores(objective.values(tokens)))
+            else:
+                mean, covariance = self._posterior(j, self.scores[:, j]).mean_and_covariance(features)
+                columns.append(rng.multivariate_normal(mean, covariance, method="eigh", check_valid="ignore"))
+        return np.stack(columns, axis=1)
+
+    def odds(self, tokens: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m"]:
+        """How likely each candidate meets all measured constraints."""
+        odds = np.ones(len(tokens))
+        features = self._archive.space.features(tokens)
+        for j, (constraint, values) in enumerate(self._bounded.items(), start=len(self._scales)):
+            if not constraint.exact:
+                odds *= self._odds(j, constraint, values, features)
+        return odds
+
+    def _odds(
+        self, column: int, constraint: Constraint, values: Float[np.ndarray, "n"], features: Bool[np.ndarray, "m f"]
+    ) -> Float[np.ndarray, "m"]:
+        centre, unit = values.mean(), values.std() or 1.0
+        mean, spread = self._posterior(column, (values - centre) / unit).mean_and_spread(features)
+        spread = np.maximum(spread, 1e-9)
+        low, high = ((bound - centre) / unit for bound in (constraint.low, constraint.high))
+        return special.ndtr((high - mean) / spread) - special.ndtr((low - mean) / spread)
+
+    def _posterior(self, column: int, targets: Float[np.ndarray, "n"]) -> Posterior:
+        if column not in self._posteriors:
+            kernel = self._kernels.learned(column, self._features, targets)
+            posterior = Posterior(kernel, self._features, targets)
+            if len(self._waiting):
+                believed = np.concatenate([targets, posterior.mean(self._waiting)])
+                posterior = Posterior(kernel, np.concatenate([self._features, self._waiting]), believed)
+            self._posteriors[column] = posterior
+        return self._posteriors[column]
