@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -61,23 +62,57 @@ class Processes(Executor):
         self.workers = arguments.whole("workers", workers, high=MOST_WORKERS)
         spawn: Any = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(self.workers, initializer=_begin_worker, context=spawn)
-        self._given: WeakSet[Future[Any]] = WeakSet()
+        self._lock = threading.RLock()
+        self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()  # the pool itself would begin all it has
+        self._running: set[Future[Any]] = set()
 
     def submit(self, function: Callable[..., Result], /, *given: Any, **named: Any) -> Future[Result]:
         """A future that is done when a process has done the call."""
-        future: Future[Result] = self._pool.schedule(function, args=given, kwargs=named)
-        self._given.add(future)
+        future: Future[Result] = Future()
+        with self._lock:
+            self._queue.append((future, partial(function, *given, **named)))
+        self._begin()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes, with ``wait`` when all calls are done; with ``cancel_futures`` what runs is killed."""
-        for future in list(self._given) if cancel_futures else ():
+        with self._lock:
+            pending = [*self._running, *(future for future, _ in self._queue)]
+        for future in pending if cancel_futures else ():
             future.cancel()
         if wait:
+            wait_for_calls([future for future in pending if not future.cancelled()])
             self._pool.close()
         else:
             self._pool.stop()
         self._pool.join()
+
+    def _begin(self) -> None:
+        """Give every free process a call."""
+        with self._lock:
+            while self._queue and len(self._running) < self.workers:
+                future, call = self._queue.popleft()
+                if future.cancelled():
+                    future.set_running_or_notify_cancel()  # wakes those who wait for it
+                    continue
+                self._running.add(future)
+                begun = self._pool.schedule(call)
+                future.add_done_callback(partial(_let_go, begun))
+                begun.add_done_callback(partial(self._end, future))
+
+    def _end(self, future: Future[Any], call: Future[Any]) -> None:
+        with self._lock:
+            self._running.discard(future)
+        try:
+            if call.cancelled():
+                future.cancel()
+            elif (error := call.exception()) is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(call.result())
+        except InvalidStateError:
+            pass  # it was cancelled here meanwhile
+        self._begin()
 
 
 def _begin_worker() -> None:
@@ -154,10 +189,10 @@ def _pass_on(future: Future[Any], call: Any) -> None:
 
 
 def _let_go(call: Any, future: Future[Any]) -> None:
-    """Cancel the call on the cluster when its future is cancelled, and wake those who wait for it."""
+    """Cancel the call elsewhere when its future is cancelled, and wake those who wait for it."""
     if future.cancelled():
         future.set_running_or_notify_cancel()
-        if call.status == "pending":
+        if not call.done():
             call.cancel()
 
 
