@@ -223,11 +223,11 @@ class SearchSpace(ABC):
 
         One fact for each symbol of each slot; a space adds what it knows of its own structure.
         """
-        return self._one_hot(self.check(tokens))
+        return self.one_hot(tokens)
 
-    def _one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
-        """Whether each slot holds each of its symbols."""
-        facts = tokens[:, :, None] == np.arange(self.radices.max())  # (n, L, K)
+    def one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
+        """Whether each slot holds each of its symbols, as it is written."""
+        facts = self.check(tokens)[:, :, None] == np.arange(self.radices.max())  # (n, L, K)
         return facts[:, np.arange(self.radices.max()) < self.radices[:, None]]
 
     @cached_property

@@ -24,9 +24,9 @@ class Ensemble(RankedPredictor):
         self.members = arguments.whole("members", members, low=2, high=1000)
         self.seed = arguments.seed("seed", seed)
 
-    def _learn(self, features: np.ndarray, scores: np.ndarray) -> None:
+    def _learn(self, tokens: np.ndarray, scores: np.ndarray) -> None:
         draw = torch.Generator().manual_seed(self.seed)
-        x, z = _tensor(features), _tensor(scores)
+        x, z = _tensor(self.space.features(tokens)), _tensor(scores)
         layers = [
             (torch.randn(self.members, a, b, generator=draw) * (2 / a) ** 0.5, torch.zeros(self.members, 1, b))
             for a, b in ((x.shape[1], HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, 1))
@@ -44,8 +44,8 @@ class Ensemble(RankedPredictor):
         self._layers = [(w.detach(), b.detach()) for w, b in layers]
         self._missed = _missed_variance(_forward(x, self._layers), times == 0, z)
 
-    def _scores(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        answers = _forward(_tensor(features), self._layers).double()  # (e, n)
+    def _scores(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        answers = _forward(_tensor(self.space.features(tokens)), self._layers).double()  # (e, n)
         return answers.mean(0).numpy(), np.sqrt(answers.var(0).numpy() + self._missed)
 
 

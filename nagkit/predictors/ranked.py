@@ -29,7 +29,7 @@ class RankedPredictor(ABC):
             raise ArgumentError(f"values must hold at least 2 labels to rank; got {len(values)}.")
         fitted = copy(self)
         fitted.scale = RankScale.of(self.metric, values)
-        fitted._learn(self.space.features(tokens), rank_normal(self.metric.sign * values))
+        fitted._learn(tokens, rank_normal(self.metric.sign * values))
         return fitted
 
     def predict(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
@@ -39,12 +39,12 @@ class RankedPredictor(ABC):
         one standard deviation of the score up and down.
         """
         scale = self._fitted()
-        mean, spread = self._scores(self.space.features(tokens))
+        mean, spread = self._scores(self.space.check(tokens))
         return scale.to_unit(mean), np.abs(scale.to_unit(mean + spread) - scale.to_unit(mean - spread)) / 2
 
     def mean(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
         """The mean alone, which is cheaper."""
-        return self._fitted().to_unit(self._means(self.space.features(tokens)))
+        return self._fitted().to_unit(self._means(self.space.check(tokens)))
 
     def objective(self) -> Objective:
         """The wish to improve the metric, by the mean predicted here."""
@@ -57,12 +57,12 @@ class RankedPredictor(ABC):
         return self.scale
 
     @abstractmethod
-    def _learn(self, features: np.ndarray, scores: np.ndarray) -> None:
-        """Learn normal scores (n,) from features (n, f)."""
+    def _learn(self, tokens: np.ndarray, scores: np.ndarray) -> None:
+        """Learn normal scores (n,) of architectures (n, L)."""
 
     @abstractmethod
-    def _scores(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _scores(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the scores, each (n,)."""
 
-    def _means(self, features: np.ndarray) -> np.ndarray:
-        return self._scores(features)[0]
+    def _means(self, tokens: np.ndarray) -> np.ndarray:
+        return self._scores(tokens)[0]

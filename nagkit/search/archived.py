@@ -23,7 +23,8 @@ class ArchivedSearch(ABC):
         objectives: what to improve; several mean that a front is wanted
         constraints: bounds on measured metrics, or on exact ones, which then hold for everything that is asked for
         seed: of the random state
-        identity: what counts as the same architecture, one of ``space.identities``; the coarsest when None
+        identity: what counts as the same architecture, one of ``space.identities``; when None the coarsest for a single
+            objective, and the finest where costs are measured too, as these depend on what is written
     """
 
     name: str
@@ -43,7 +44,7 @@ class ArchivedSearch(ABC):
         self.constraints = arguments.several("constraints", constraints, Constraint)
         if not self.objectives:
             raise ArgumentError("objectives must hold at least one Objective, as table.objective('val_accuracy').")
-        self.identity = arguments.one_of("identity", identity or space.identities[-1], space.identities)
+        self.identity = arguments.one_of("identity", identity or self._sameness(), space.identities)
         self.seed = arguments.seed("seed", seed)
         self.rng = np.random.default_rng(self.seed)
         self.archive = self._empty()
@@ -119,6 +120,10 @@ class ArchivedSearch(ABC):
             self.archive.add(self.space.check(tokens), values)
         if len(pending):
             self.archive.expect(self.space.check(pending))
+
+    def _sameness(self) -> str:
+        single = len(self.objectives) == 1 and all(constraint.exact for constraint in self.constraints)
+        return self.space.identities[-1 if single else 0]
 
     def _empty(self) -> Archive:
         return Archive(self.space, self.objectives, self.constraints, self.identity)

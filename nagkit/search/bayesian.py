@@ -26,7 +26,7 @@ ACQUISITIONS = {  # by how many objectives they are for
 ELITE = 10  # architectures around which candidates are looked for
 DRAWS, UNIFORM = 200, 60  # candidates: from the law of the elite, and from the whole space
 AUGMENTATION = 0.05  # of the Chebyshev scalarisation
-EVEN = 0.5  # odds of meeting the constraints below which nothing is asked for
+LEAST_ODDS = 0.1  # of meeting the constraints: what is less likely to is not asked for
 
 
 class BayesianSearch(ArchivedSearch):
@@ -35,7 +35,7 @@ class BayesianSearch(ArchivedSearch):
     Candidates are draws from the law of the slots among the best, all edits of the best, and uniform draws. Several
     objectives become one by Chebyshev weights that are drawn anew for each question (Knowles, 2006), or by the expected
     gain of hypervolume (``"ehvi"``). Until an architecture meets all measured constraints, the likeliest to do so is
-    asked for; then only what meets them with even odds or better.
+    asked for; then what meets them with odds of one in ten or better, as the best often lie just inside a bound.
 
     Args:
         initial: how many random architectures come first
@@ -72,7 +72,7 @@ class BayesianSearch(ArchivedSearch):
         odds = belief.odds(candidates)
         if belief.feasible.any():
             gains = self._gains(belief, candidates, weights)
-            odds = np.where(odds >= min(EVEN, odds.max()), gains, -np.inf)
+            odds = np.where(odds >= min(LEAST_ODDS, odds.max()), gains, -np.inf)
         return candidates[[odds.argmax()]]
 
     def _candidates(self, elite: Int[np.ndarray, "e L"]) -> Int[np.ndarray, "m L"]:

@@ -7,26 +7,26 @@ Scores are standard normal, more is better. Values of exact metrics are asked fo
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy import special
 
 from nagkit.metrics import Constraint
-from nagkit.predictors.gaussian_process import Kernel, Posterior
+from nagkit.predictors.gaussian_process import Kernel, Parts, Posterior, parts
 from nagkit.predictors.ranks import RankScale
 from nagkit.search.archive import Archive
 
-GROWTH = 1.2  # kernels are learned anew when there are so many times as many labels
+GROWTH = 1.3  # kernels are learned anew when there are so many times as many labels
 
 
 class Kernels(dict[tuple[int, int], Kernel]):
     """Kernels by column and number of labels, as far as they are learned."""
 
-    def learned(self, column: int, features: Bool[np.ndarray, "n f"], targets: Float[np.ndarray, "n"]) -> Kernel:
+    def learned(self, column: int, features: Parts, targets: Float[np.ndarray, "n"]) -> Kernel:
         """The kernel for these labels, learned from the first of them, so many that it stays for a while."""
         stage = math.floor(math.log(len(targets), GROWTH))
         count = min(len(targets), math.ceil(GROWTH**stage))
         if (column, count) not in self:
-            self[column, count] = Kernel.likeliest(features[:count], targets[:count])
+            self[column, count] = Kernel.likeliest([part[:count] for part in features], targets[:count])
         return self[column, count]
 
 
@@ -44,13 +44,12 @@ class Belief:
         self._scales = [RankScale.of(o.metric, v) for o, v in zip(archive.objectives, values, strict=False)]
         self.scores = np.stack([s.to_scores(v) for s, v in zip(self._scales, values, strict=False)], axis=1)
         self._bounded = dict(zip(archive.constraints, values[len(archive.objectives) :], strict=True))
-        self._features = archive.space.features(self.tokens)
-        self._waiting = archive.space.features(archive.pending) if len(archive.pending) else self._features[:0]
+        self._features = parts(archive.space, self.tokens)
         self._posteriors: dict[int, Posterior] = {}
 
     def expected(self, tokens: Int[np.ndarray, "m L"]) -> tuple[np.ndarray, np.ndarray]:
         """Expected scores (m, k) of the objectives, and their spread (m, k)."""
-        features, columns = self._archive.space.features(tokens), []
+        features, columns = parts(self._archive.space, tokens), []
         for j, objective in enumerate(self._archive.objectives):
             if objective.exact:
                 columns.append((self._scales[j].to_scores(objective.values(tokens)), np.zeros(len(tokens))))
@@ -61,7 +60,7 @@ class Belief:
 
     def sampled(self, tokens: Int[np.ndarray, "m L"], rng: np.random.Generator) -> Float[np.ndarray, "m k"]:
         """Scores of the objectives as they may be, drawn for all candidates together."""
-        features, columns = self._archive.space.features(tokens), []
+        features, columns = parts(self._archive.space, tokens), []
         for j, objective in enumerate(self._archive.objectives):
             if objective.exact:
                 columns.append(self._scales[j].to_scores(objective.values(tokens)))
@@ -73,14 +72,14 @@ class Belief:
     def odds(self, tokens: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m"]:
         """How likely each candidate meets all measured constraints."""
         odds = np.ones(len(tokens))
-        features = self._archive.space.features(tokens)
+        features = parts(self._archive.space, tokens)
         for j, (constraint, values) in enumerate(self._bounded.items(), start=len(self._scales)):
             if not constraint.exact:
                 odds *= self._odds(j, constraint, values, features)
         return odds
 
     def _odds(
-        self, column: int, constraint: Constraint, values: Float[np.ndarray, "n"], features: Bool[np.ndarray, "m f"]
+        self, column: int, constraint: Constraint, values: Float[np.ndarray, "n"], features: Parts
     ) -> Float[np.ndarray, "m"]:
         centre, unit = values.mean(), values.std() or 1.0
         mean, spread = self._posterior(column, (values - centre) / unit).mean_and_spread(features)
@@ -92,8 +91,10 @@ class Belief:
         if column not in self._posteriors:
             kernel = self._kernels.learned(column, self._features, targets)
             posterior = Posterior(kernel, self._features, targets)
-            if len(self._waiting):
-                believed = np.concatenate([targets, posterior.mean(self._waiting)])
-                posterior = Posterior(kernel, np.concatenate([self._features, self._waiting]), believed)
+            if len(pending := self._archive.pending):
+                waiting = parts(self._archive.space, pending)
+                believed = np.concatenate([targets, posterior.mean(waiting)])
+                both = [np.concatenate(each) for each in zip(self._features, waiting, strict=True)]
+                posterior = Posterior(kernel, both, believed)
             self._posteriors[column] = posterior
         return self._posteriors[column]

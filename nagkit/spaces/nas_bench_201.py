@@ -134,7 +134,7 @@ def _all_features() -> np.ndarray:
     counts += [(words == word).sum(1) for word in np.unique(words[words >= 0])]
     levels = np.stack(counts, axis=1)[:, :, None] > np.arange(len(CELL_EDGES))  # (n, c, level): "more than so many"
     levels = levels.reshape(len(live), -1)
-    return np.concatenate([space._one_hot(live), levels[:, levels.any(0)]], axis=1)
+    return np.concatenate([space.one_hot(live), levels[:, levels.any(0)]], axis=1)
 
 
 def _word(ops: np.ndarray) -> np.ndarray:

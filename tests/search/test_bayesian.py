@@ -116,9 +116,9 @@ def test_scalarised_prefers_what_is_good_where_the_weight_is():
 
 
 def test_kernels_are_learned_anew_now_and_then():
-    kernels, features = Kernels(), SPACE.features(ALL[:60])
+    kernels, features = Kernels(), [SPACE.features(ALL[:60])]
     for count in range(2, 60):
-        kernels.learned(0, features[:count], np.arange(count, dtype=float))
+        kernels.learned(0, [part[:count] for part in features], np.arange(count, dtype=float))
     assert 10 < len(kernels) < 25
 
 
