@@ -225,6 +225,12 @@ class SearchSpace(ABC):
         """
         return self.one_hot(tokens)
 
+    def counts(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n c"]:
+        """How many slots hold each symbol, whichever slots; a space that knows which matter counts those."""
+        names = sorted({symbol for slot in self.slots for symbol in slot.symbols})
+        of_fact = [symbol for slot in self.slots for symbol in slot.symbols]  # in the order of the facts
+        return self.one_hot(tokens).astype(np.int64) @ (np.array(of_fact)[:, None] == np.array(names)).astype(np.int64)
+
     def one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
         """Whether each slot holds each of its symbols, as it is written."""
         facts = self.check(tokens)[:, :, None] == np.arange(self.radices.max())  # (n, L, K)

@@ -167,6 +167,21 @@ class SpaceContract:
         assert facts.dtype == bool
         assert len(facts) == len(tokens)
 
+    def test_counts_are_of_slots(self, space, tokens):
+        counts = space.counts(tokens)
+        assert counts.dtype.kind == "i"
+        assert (counts >= 0).all()
+        assert (counts.sum(1) == len(space.slots)).all()
+
+    def test_what_is_written_is_one_symbol_a_slot(self, space, tokens):
+        facts = space.one_hot(tokens)
+        assert facts.shape == (len(tokens), space.radices.sum())
+        start = 0
+        for slot, radix in enumerate(space.radices):
+            assert (facts[:, start : start + radix].argmax(1) == tokens[:, slot]).all()
+            start += radix
+        assert (facts.sum(1) == len(space.slots)).all()
+
     @pytest.mark.parametrize("wrong", ["type", "shape", "empty", "float", "nan", "below", "above", "row"])
     def test_bad_tokens_are_refused_by_name(self, space, tokens, identity, wrong):
         bad = bad_tokens(space, tokens, wrong)
@@ -211,6 +226,8 @@ class SpaceContract:
             lambda tokens: space.flops(tokens, 10),
             space.neighbours,
             space.features,
+            space.one_hot,
+            space.counts,
         ]
         return [*answers, space.index] if space.size <= ENUMERABLE else answers
 

@@ -18,6 +18,7 @@ _PLACES = {  # name -> module, class
     "random": ("random_search", "RandomSearch"),
     "local": ("local_search", "LocalSearch"),
     "evolution": ("evolution", "RegularisedEvolution"),
+    "enumeration": ("enumeration", "Enumeration"),
     "bayesian": ("bayesian", "BayesianSearch"),
 }
 SEARCHES = tuple(_PLACES)

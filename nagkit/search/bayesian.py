@@ -3,12 +3,15 @@
 Notation: n architectures told with finite values, m candidates, k objectives, L slots.
 """
 
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit import arguments
+from nagkit.errors import ArgumentError
 from nagkit.search.acquisition import (
     expected_hypervolume_improvement,
     expected_improvement,
@@ -17,6 +20,7 @@ from nagkit.search.acquisition import (
 from nagkit.search.archived import ArchivedSearch
 from nagkit.search.belief import Belief, Kernels
 from nagkit.search.elite import like
+from nagkit.search.scalarised import scalarised
 
 ACQUISITIONS = {  # by how many objectives they are for
     1: ("ucb", "ei", "pi", "thompson"),
@@ -25,7 +29,6 @@ ACQUISITIONS = {  # by how many objectives they are for
 }
 ELITE = 10  # architectures around which candidates are looked for
 DRAWS, UNIFORM = 200, 60  # candidates: from the law of the elite, and from the whole space
-AUGMENTATION = 0.05  # of the Chebyshev scalarisation
 LEAST_ODDS = 0.1  # of meeting the constraints: what is less likely to is not asked for
 
 
@@ -40,20 +43,27 @@ class BayesianSearch(ArchivedSearch):
     Args:
         initial: how many random architectures come first
         acquisition: ``"ucb"``; for one objective also ``"ei"``, ``"pi"``; for two ``"ehvi"``; for any ``"thompson"``
-        beta: standard deviations above the mean, of ``"ucb"``
+        betas: how many standard deviations above the mean ``"ucb"`` looks, from question to question in turn
     """
 
     name = "bayesian"
-    options = ("initial", "acquisition", "beta")
+    options = ("initial", "acquisition", "betas")
 
     def __init__(
-        self, *given: Any, initial: int = 6, acquisition: str = "ucb", beta: float = 1.5, **named: Any
+        self,
+        *given: Any,
+        initial: int = 6,
+        acquisition: str = "ucb",
+        betas: Sequence[float] = (0.0, 2.0, 4.0, 6.0),
+        **named: Any,
     ) -> None:
         super().__init__(*given, **named)
         self.initial = arguments.whole("initial", initial, low=2)
         allowed = ACQUISITIONS[min(len(self.objectives), max(ACQUISITIONS))]
         self.acquisition = arguments.one_of(f"acquisition for {len(self.objectives)} objectives", acquisition, allowed)
-        self.beta = arguments.real("beta", beta, 0, 100)
+        self.betas = [arguments.real("betas", beta, 0, 100) for beta in arguments.several("betas", betas, Real)]
+        if not self.betas:
+            raise ArgumentError("betas must hold at least one number from 0 to 100.")
         self._kernels = Kernels()
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -97,13 +107,5 @@ class BayesianSearch(ArchivedSearch):
                 return expected_improvement(mean[:, 0], spread[:, 0], best.max())
             case "pi":
                 return probability_of_improvement(mean[:, 0], spread[:, 0], best.max())
-        return scalarised(mean + self.beta * spread, weights)
-
-
-def scalarised(scores: Float[np.ndarray, "n k"], weights: Float[np.ndarray, "k"]) -> Float[np.ndarray, "n"]:
-    """The largest weighted distance from the best of each objective, less is better, and a little of all distances.
-
-    With its sign changed, so that more is better (augmented Chebyshev; Steuer & Choo, 1983).
-    """
-    behind = weights * (scores - scores.max(0))
-    return behind.min(1) + AUGMENTATION * behind.sum(1)
+        beta = self.betas[(len(self.archive) + len(self.archive.pending)) % len(self.betas)]
+        return scalarised(mean + beta * spread, weights)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from nagkit.metrics import Constraint
-from nagkit.predictors.gaussian_process import Kernel, Parts, Posterior, parts
+from nagkit.predictors.gaussian_process import Features, Kernel, Posterior
 from nagkit.predictors.ranks import RankScale
 from nagkit.search.archive import Archive
 
@@ -21,13 +21,17 @@ GROWTH = 1.3  # kernels are learned anew when there are so many times as many la
 class Kernels(dict[tuple[int, int], Kernel]):
     """Kernels by column and number of labels, as far as they are learned."""
 
-    def learned(self, column: int, features: Parts, targets: Float[np.ndarray, "n"]) -> Kernel:
+    def learned(self, column: int, features: Features, targets: Float[np.ndarray, "n"]) -> Kernel:
         """The kernel for these labels, learned from the first of them, so many that it stays for a while."""
-        stage = math.floor(math.log(len(targets), GROWTH))
-        count = min(len(targets), math.ceil(GROWTH**stage))
+        count = settled(len(targets))
         if (column, count) not in self:
-            self[column, count] = Kernel.likeliest([part[:count] for part in features], targets[:count])
+            self[column, count] = Kernel.likeliest(features.first(count), targets[:count])
         return self[column, count]
+
+
+def settled(count: int) -> int:
+    """The first so many of ``count`` labels, from which something is learned that then stays for a while."""
+    return min(count, math.ceil(GROWTH ** math.floor(math.log(count, GROWTH))))
 
 
 class Belief:
@@ -44,12 +48,12 @@ class Belief:
         self._scales = [RankScale.of(o.metric, v) for o, v in zip(archive.objectives, values, strict=False)]
         self.scores = np.stack([s.to_scores(v) for s, v in zip(self._scales, values, strict=False)], axis=1)
         self._bounded = dict(zip(archive.constraints, values[len(archive.objectives) :], strict=True))
-        self._features = parts(archive.space, self.tokens)
+        self._features = Features.of(archive.space, self.tokens)
         self._posteriors: dict[int, Posterior] = {}
 
     def expected(self, tokens: Int[np.ndarray, "m L"]) -> tuple[np.ndarray, np.ndarray]:
         """Expected scores (m, k) of the objectives, and their spread (m, k)."""
-        features, columns = parts(self._archive.space, tokens), []
+        features, columns = Features.of(self._archive.space, tokens), []
         for j, objective in enumerate(self._archive.objectives):
             if objective.exact:
                 columns.append((self._scales[j].to_scores(objective.values(tokens)), np.zeros(len(tokens))))
@@ -60,7 +64,7 @@ class Belief:
 
     def sampled(self, tokens: Int[np.ndarray, "m L"], rng: np.random.Generator) -> Float[np.ndarray, "m k"]:
         """Scores of the objectives as they may be, drawn for all candidates together."""
-        features, columns = parts(self._archive.space, tokens), []
+        features, columns = Features.of(self._archive.space, tokens), []
         for j, objective in enumerate(self._archive.objectives):
             if objective.exact:
                 columns.append(self._scales[j].to_scores(objective.values(tokens)))
@@ -72,14 +76,14 @@ class Belief:
     def odds(self, tokens: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m"]:
         """How likely each candidate meets all measured constraints."""
         odds = np.ones(len(tokens))
-        features = parts(self._archive.space, tokens)
+        features = Features.of(self._archive.space, tokens)
         for j, (constraint, values) in enumerate(self._bounded.items(), start=len(self._scales)):
             if not constraint.exact:
                 odds *= self._odds(j, constraint, values, features)
         return odds
 
     def _odds(
-        self, column: int, constraint: Constraint, values: Float[np.ndarray, "n"], features: Parts
+        self, column: int, constraint: Constraint, values: Float[np.ndarray, "n"], features: Features
     ) -> Float[np.ndarray, "m"]:
         centre, unit = values.mean(), values.std() or 1.0
         mean, spread = self._posterior(column, (values - centre) / unit).mean_and_spread(features)
@@ -92,9 +96,8 @@ class Belief:
             kernel = self._kernels.learned(column, self._features, targets)
             posterior = Posterior(kernel, self._features, targets)
             if len(pending := self._archive.pending):
-                waiting = parts(self._archive.space, pending)
+                waiting = Features.of(self._archive.space, pending)
                 believed = np.concatenate([targets, posterior.mean(waiting)])
-                both = [np.concatenate(each) for each in zip(self._features, waiting, strict=True)]
-                posterior = Posterior(kernel, both, believed)
+                posterior = Posterior(kernel, self._features.and_those_of(waiting), believed)
             self._posteriors[column] = posterior
         return self._posteriors[column]

@@ -111,6 +111,11 @@ class NasBench201(SearchSpace):
         """
         return _all_features()[self.index(tokens)]
 
+    def counts(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n c"]:
+        """How many live edges hold each operation; dead ones count as ``none``."""
+        live = np.where(self.alive(tokens), tokens, NONE)
+        return (live[:, :, None] == np.arange(len(SYMBOLS))).sum(1)
+
     def alive(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
         """Whether each edge lies on a path of operations other than ``none`` from input to output."""
         used = self.check(tokens) != NONE  # (n, 6)

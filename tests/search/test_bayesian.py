@@ -8,11 +8,12 @@ from nagkit.benchmarks import benchmark
 from nagkit.checks.search import COUNT, walk
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.predictors.gaussian_process import Features
 from nagkit.search import Evaluated, run, search
 from nagkit.search.archive import Archive
-from nagkit.search.bayesian import scalarised
 from nagkit.search.belief import Belief, Kernels
 from nagkit.search.elite import SMOOTHING, like
+from nagkit.search.scalarised import scalarised
 from nagkit.spaces.nas_bench_201 import NasBench201
 
 SPACE = NasBench201()
@@ -116,9 +117,9 @@ def test_scalarised_prefers_what_is_good_where_the_weight_is():
 
 
 def test_kernels_are_learned_anew_now_and_then():
-    kernels, features = Kernels(), [SPACE.features(ALL[:60])]
+    kernels, features = Kernels(), Features.of(SPACE, ALL[:60])
     for count in range(2, 60):
-        kernels.learned(0, [part[:count] for part in features], np.arange(count, dtype=float))
+        kernels.learned(0, features.first(count), np.arange(count, dtype=float))
     assert 10 < len(kernels) < 25
 
 
@@ -128,7 +129,7 @@ def test_kernels_are_learned_anew_now_and_then():
         ([MANY], {"acquisition": "ehvi"}, "acquisition for 1 objectives must be one of"),
         ([MANY, CHEAP], {"acquisition": "ei"}, "acquisition for 2 objectives must be one of"),
         ([MANY], {"initial": 1}, "initial must be"),
-        ([MANY], {"beta": -1.0}, "beta must be"),
+        ([MANY], {"betas": [-1.0]}, "betas must be"),
     ],
 )
 def test_impossible_searches_are_refused(objectives, wrong, message, as_a_user):

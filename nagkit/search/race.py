@@ -1,0 +1,179 @@
+"""Searches over the same ground with the same budget and the same seeds.
+
+Notation: q architectures evaluated, m metrics of a search (objectives, then constraints), L slots.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.executors import InProcess, results
+from nagkit.metrics import Constraint, Objective
+from nagkit.search import Evaluated, Search, run, search
+from nagkit.space import ENUMERABLE, SearchSpace
+
+BASELINES = ("random", "local", "enumeration")  # in every race; the last where the space can be listed
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is raced over: what the searches see, and what they are judged by.
+
+    Args:
+        objectives: what every search improves, such as accuracy on validation
+        constraints: what every search has to meet
+        judges: for each objective the one that is reported, such as accuracy on test; the objectives when empty
+        cost: the price of an evaluation, such as training time in seconds; not reported when None
+    """
+
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+    judges: tuple[Objective, ...] = ()
+    cost: Objective | None = None
+
+    def __post_init__(self) -> None:
+        arguments.instance("space", self.space, SearchSpace, "nagkit.space('nas-bench-201')")
+        for name, kind in (("objectives", Objective), ("constraints", Constraint), ("judges", Objective)):
+            object.__setattr__(self, name, arguments.several(name, getattr(self, name), kind))
+        object.__setattr__(self, "judges", self.judges or self.objectives)
+        if not self.objectives or len(self.judges) != len(self.objectives):
+            raise ArgumentError(
+                "objectives must hold at least one, and judges as many or none; "
+                f"got {len(self.objectives)} and {len(self.judges)}."
+            )
+        if self.cost is not None:
+            arguments.instance("cost", self.cost, Objective, "table.objective('train_time')")
+
+
+@dataclass
+class Heat:
+    """One search with one seed: what it asked for so far, in the order of the answers, and its CPU seconds.
+
+    The seconds are those of asking, looking up and telling; ``ended`` says whether there is nothing more to come.
+    """
+
+    entrant: str
+    seed: int
+    tokens: Int[np.ndarray, "q L"]
+    values: Float[np.ndarray, "q m"]
+    seconds: float = 0.0
+    ended: bool = False
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass
+class _Lane:
+    """A heat that goes on; it may be sent to another process before it has begun."""
+
+    search: Search
+    budget: int
+    heat: Heat
+    events: Iterator[Any] | None = None
+
+    def advance(self, steps: int) -> Heat:
+        """The heat after so many more evaluations, or at its end."""
+        began = time.process_time()
+        self.events = run(self.search, self.budget) if self.events is None else self.events
+        tokens, values = [self.heat.tokens], [self.heat.values]
+        while len(tokens) <= steps:
+            event = next(self.events, None)
+            if event is None:
+                break
+            if isinstance(event, Evaluated):
+                tokens.append(event.tokens[None])
+                values.append(event.values[None])
+        self.heat.tokens, self.heat.values = np.concatenate(tokens), np.concatenate(values)
+        self.heat.seconds += time.process_time() - began
+        self.heat.ended = len(tokens) <= steps or len(self.heat) == self.budget
+        return self.heat
+
+
+def _whole(lane: _Lane) -> Heat:
+    return lane.advance(lane.budget)
+
+
+@dataclass
+class Race:
+    """Entrants over a course, each with all seeds: ``run`` it to its end, or ``laps`` to watch; ``heats`` is the state.
+
+    Args:
+        entrants: by name the options of the search of that name, or ``{"search": name, …}`` with a name of your own;
+            random search, local search and (where the space can be listed) enumeration are added
+        budget: how many evaluations each may ask for
+        seeds: of the searches, the same for every entrant
+    """
+
+    course: Course
+    entrants: Mapping[str, Mapping[str, Any]]
+    budget: int
+    seeds: Sequence[int]
+    _lanes: list[_Lane] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        arguments.instance("course", self.course, Course, "Course(space, [table.objective('val_accuracy')])")
+        arguments.whole("budget", self.budget)
+        if not isinstance(self.entrants, Mapping) or not all(isinstance(o, Mapping) for o in self.entrants.values()):
+            raise ArgumentError(
+                f"entrants must be options by name, such as {{'bayesian': {{}}}}; got {self.entrants!r}."
+            )
+        self.seeds = tuple(arguments.seed("seeds", seed) for seed in self.seeds)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ArgumentError(f"seeds must hold at least one, each once; got {self.seeds}.")
+        baselines = BASELINES if self.course.space.size <= ENUMERABLE else BASELINES[:-1]
+        self.entrants = {**{name: {} for name in baselines}, **self.entrants}
+        self._lanes = [self._lane(name, seed) for seed in self.seeds for name in self.entrants]
+
+    def _lane(self, name: str, seed: int) -> _Lane:
+        options = {"search": name, **self.entrants[name]}
+        course, kind = self.course, options.pop("search")
+        made = search(kind, course.space, course.objectives, course.constraints, seed=seed, **options)
+        empty = np.empty((0, len(course.space.slots)), np.int64), np.empty((0, len(made.metrics)))
+        return _Lane(made, self.budget, Heat(name, seed, *empty))
+
+    @property
+    def heats(self) -> list[Heat]:
+        """Every heat as far as it has come, seed by seed."""
+        return [lane.heat for lane in self._lanes]
+
+    @property
+    def ended(self) -> bool:
+        """Whether all have spent their budget, or had nothing more to ask for."""
+        return all(heat.ended for heat in self.heats)
+
+    def run(self, executor: Executor | None = None) -> Iterator[Heat]:
+        """Every heat that has not begun, each when it has ended; in this process, or where the executor says.
+
+        Heats that ``laps`` has begun go on here. Leave this and call it again to go on with what is left.
+        """
+        for lane in self._begun():
+            yield lane.advance(lane.budget)
+        places = {(lane.heat.entrant, lane.heat.seed): lane for lane in self._lanes if not lane.heat.ended}
+        for finished in results(executor or InProcess(), _whole, list(places.values())):
+            for heat in finished:
+                places[heat.entrant, heat.seed].heat = heat
+                yield heat
+
+    def laps(self, steps: int = 1) -> Iterator[list[Heat]]:
+        """All heats after every so many evaluations of each, side by side in this process.
+
+        Stop by leaving; call this again to go on from there.
+        """
+        arguments.whole("steps", steps)
+        while not self.ended:
+            for lane in self._lanes:
+                if not lane.heat.ended:
+                    lane.advance(steps)
+            yield self.heats
+
+    def _begun(self) -> Iterable[_Lane]:
+        return [lane for lane in self._lanes if lane.events is not None and not lane.heat.ended]
