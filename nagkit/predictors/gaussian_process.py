@@ -11,7 +11,7 @@ The counts give a trend (a linear model, ibid. section 2.7), which with few labe
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -24,6 +24,7 @@ from nagkit.space import SearchSpace
 START = np.log([12.0, 0.6, 8.0, 0.1, 0.1, 0.15])
 BOUNDS = [(-1.0, 8.0), (-6.0, 5.0), (-1.0, 8.0), (-6.0, 5.0), (-6.0, 5.0), (-6.0, 1.0)]
 PRIOR_SPREAD = 2.0  # of each logarithm about its start
+_UNCHECKED: dict[str, Any] = {"check_finite": False}  # for SciPy: all numbers here are finite
 
 
 class Features(NamedTuple):
@@ -91,8 +92,8 @@ class Posterior:
     def __init__(self, kernel: Kernel, features: Features, scores: Float[np.ndarray, "n"]) -> None:
         self.kernel, self.features = kernel, features
         covariance = kernel.between(features, features) + kernel.noise * np.eye(len(scores))
-        self._cholesky = linalg.cholesky(covariance, lower=True)
-        self._weights = linalg.cho_solve((self._cholesky, True), scores)
+        self._cholesky = linalg.cholesky(covariance, lower=True, **_UNCHECKED)
+        self._weights = linalg.cho_solve((self._cholesky, True), scores, **_UNCHECKED)
 
     def mean(self, features: Features) -> Float[np.ndarray, "m"]:
         """Expected scores."""
@@ -111,7 +112,7 @@ class Posterior:
     def _explained(self, features: Features) -> tuple[np.ndarray, np.ndarray]:
         """Expected scores (m,), and the square root (n, m) of the variance that the points take away."""
         between = self.kernel.between(features, self.features)
-        return between @ self._weights, linalg.solve_triangular(self._cholesky, between.T, lower=True)
+        return between @ self._weights, linalg.solve_triangular(self._cholesky, between.T, lower=True, **_UNCHECKED)
 
 
 class GaussianProcess(RankedPredictor):
@@ -151,11 +152,11 @@ def loss(
     parts = np.stack(
         [variance * np.exp(computed / -length), variance_written * np.exp(written / -length_written), slope * trend]
     )
-    factor = linalg.cho_factor(parts.sum(0) + noise * np.eye(len(scores)), lower=True)
-    weights = linalg.cho_solve(factor, scores)
+    factor = linalg.cho_factor(parts.sum(0) + noise * np.eye(len(scores)), lower=True, **_UNCHECKED)
+    weights = linalg.cho_solve(factor, scores, **_UNCHECKED)
     beyond = logs - START
     value = scores @ weights / 2 + np.log(np.diag(factor[0])).sum() + beyond @ beyond / (2 * PRIOR_SPREAD**2)
-    outer = linalg.cho_solve(factor, np.eye(len(scores))) - np.outer(weights, weights)
+    outer = linalg.cho_solve(factor, np.eye(len(scores)), **_UNCHECKED) - np.outer(weights, weights)
     by_part = outer * parts  # what each entry adds per unit of the logarithm of the part's variance
     by_length, by_length_written = (by_part[0] * computed).sum() / length, (by_part[1] * written).sum() / length_written
     by_variance = by_part.sum((1, 2))

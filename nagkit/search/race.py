@@ -34,9 +34,9 @@ class Course:
     """
 
     space: SearchSpace
-    objectives: tuple[Objective, ...]
-    constraints: tuple[Constraint, ...] = ()
-    judges: tuple[Objective, ...] = ()
+    objectives: Sequence[Objective]
+    constraints: Sequence[Constraint] = ()
+    judges: Sequence[Objective] = ()
     cost: Objective | None = None
 
     def __post_init__(self) -> None:

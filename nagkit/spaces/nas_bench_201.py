@@ -113,8 +113,7 @@ class NasBench201(SearchSpace):
 
     def counts(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n c"]:
         """How many live edges hold each operation; dead ones count as ``none``."""
-        live = np.where(self.alive(tokens), tokens, NONE)
-        return (live[:, :, None] == np.arange(len(SYMBOLS))).sum(1)
+        return _all_counts()[self.index(tokens)]
 
     def alive(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
         """Whether each edge lies on a path of operations other than ``none`` from input to output."""
@@ -130,11 +129,20 @@ class NasBench201(SearchSpace):
 
 
 @cache
+def _all_live() -> np.ndarray:
+    """All rows, dead edges as ``none``."""
+    rows = NasBench201().all()
+    return np.where(NasBench201().alive(rows), rows, NONE)
+
+
+@cache
+def _all_counts() -> np.ndarray:
+    return (_all_live()[:, :, None] == np.arange(len(SYMBOLS))).sum(1)
+
+
+@cache
 def _all_features() -> np.ndarray:
-    space = NasBench201()
-    live = space.all()
-    live = np.where(space.alive(live), live, NONE)
-    counts = [(live == op).sum(1) for op in range(SKIP, POOL + 1)]
+    space, live, counts = NasBench201(), _all_live(), list(_all_counts().T[SKIP:])
     words = np.stack([_word(live[:, path]) for path in PATHS], axis=1)  # (n, path)
     counts += [(words == word).sum(1) for word in np.unique(words[words >= 0])]
     levels = np.stack(counts, axis=1)[:, :, None] > np.arange(len(CELL_EDGES))  # (n, c, level): "more than so many"

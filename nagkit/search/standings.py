@@ -1,0 +1,225 @@
+"""What a race has shown so far: the best so far, regret, queries to the optimum, fronts, and what they cost.
+
+Notation: s seeds, q evaluations of a heat, a numbers of evaluations, n architectures, k objectives.
+
+A search sees one value (say, accuracy on validation) and is judged by another (accuracy on test): the best so far is
+the best of what was seen, and its other value is reported. Regret is how far that lies behind the best on the ground:
+of all architectures that meet the constraints where a space can be listed, else of all that were asked for.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.report import Estimate
+from nagkit.search.loop import Values
+from nagkit.search.race import Course, Heat
+from nagkit.space import ENUMERABLE
+
+LEVELS = 10  # limits to the second objective, for each of which the best of the first is asked
+_EQUAL = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """Values of architectures, signed so that more is better; ``usable`` are those known that meet the constraints."""
+
+    seen: Float[np.ndarray, "n k"]
+    judged: Float[np.ndarray, "n k"]
+    usable: Bool[np.ndarray, "n"]
+
+    @classmethod
+    def of(cls, course: Course, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n m"]) -> "_Known":
+        """Those of architectures, of which a search sees these values."""
+        signs = np.array([objective.metric.sign for objective in course.objectives])
+        seen = signs * values[:, : len(signs)]
+        judged = np.stack([judge.metric.sign * judge.values(tokens) for judge in course.judges], axis=1)
+        usable = np.isfinite(seen).all(1) & np.isfinite(judged).all(1)
+        for constraint, column in zip(course.constraints, values[:, len(signs) :].T, strict=True):
+            usable &= constraint.met(column)
+        return cls(seen, judged, usable)
+
+    def best(self, value: Float[np.ndarray, "n"], among: Bool[np.ndarray, "n"]) -> int:
+        """The first place with the largest value among some of the usable; -1 where there is none."""
+        places = np.flatnonzero(self.usable & among)
+        return int(places[value[places].argmax()]) if len(places) else -1
+
+
+class Standings:
+    """The heats of a race, against the ground.
+
+    A heat that ended early counts as if it had stayed where it was. Until a heat has anything that meets the
+    constraints, it lies behind by as much as the worst on the ground.
+    """
+
+    def __init__(self, course: Course, heats: Sequence[Heat]) -> None:
+        self.course = arguments.instance("course", course, Course, "Course(space, objectives)")
+        self.heats = [heat for heat in arguments.several("heats", heats, Heat) if len(heat)]
+        if not self.heats:
+            raise ArgumentError("heats must hold at least one with an evaluation; step the race first.")
+        self.entrants = tuple(dict.fromkeys(heat.entrant for heat in self.heats))
+        listed = course.space.size <= ENUMERABLE
+        tokens = course.space.all() if listed else np.concatenate([heat.tokens for heat in self.heats])
+        self._ground = _Known.of(course, tokens, Values(tuple(course.objectives), tuple(course.constraints))(tokens))
+        if not self._ground.usable.any():
+            raise ArgumentError("course must allow at least one architecture whose values are known; loosen a bound.")
+        self._heats = [_Known.of(course, heat.tokens, heat.values) for heat in self.heats]
+
+    # ------------------------------------------------------------------------------------------- one objective
+
+    def regret(self, entrant: str) -> Float[np.ndarray, "s q"]:
+        """How far the best so far lies behind by the judge, in its unit, after every evaluation."""
+        return self._behind(entrant, lambda known: known.judged[:, 0])
+
+    def regret_seen(self, entrant: str) -> Float[np.ndarray, "s q"]:
+        """The same by what the searches see."""
+        return self._behind(entrant, lambda known: known.seen[:, 0])
+
+    def queries(self, entrant: str) -> Float[np.ndarray, "s"]:
+        """After how many evaluations each heat had the best on the ground, as it is seen; infinite if never."""
+        found = self.regret_seen(entrant) <= _EQUAL
+        return np.where(found.any(1), found.argmax(1) + 1.0, np.inf)
+
+    def _behind(self, entrant: str, value: Callable[[_Known], Float[np.ndarray, "n"]]) -> Float[np.ndarray, "s q"]:
+        self._needs(1)
+        ground, rows = value(self._ground)[self._ground.usable], []
+        for heat in self._of(entrant):
+            seen = np.where(heat.usable, heat.seen[:, 0], -np.inf)
+            before = np.concatenate([[-np.inf], np.maximum.accumulate(seen)[:-1]])
+            place = np.maximum.accumulate(np.where(seen > before, np.arange(len(seen)), -1))
+            rows.append(ground.max() - np.where(place < 0, ground.min(), value(heat)[place]))
+        return _padded(rows)
+
+    # ----------------------------------------------------------------------------------------- several objectives
+
+    def hypervolume(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
+        """Which part of the ground's hypervolume each heat dominates after so many evaluations, as judged.
+
+        The reference point is the worst of each objective on the ground, in the units of the judges.
+        """
+        import moocore
+
+        ground = -self._ground.judged[self._ground.usable]
+        reference, front = ground.max(0), ground[moocore.is_nondominated(ground)]
+        whole, rows = moocore.hypervolume(front, ref=reference), []
+        for heat in self._of(entrant):
+            costs = np.where(heat.usable[:, None], -heat.judged, reference)
+            rows.append([moocore.hypervolume(costs[:count], ref=reference) / whole for count in at])
+        return np.array(rows)
+
+    def limit_regret(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
+        """Regret of the first objective under a limit to the second, the mean of ten limits, after so many evaluations.
+
+        The limits are the deciles of the second objective, a cost, over the ground.
+        """
+        self._needs(2)
+        ground, rows = self._ground, []
+        limits = np.quantile(ground.seen[ground.usable, 1], np.linspace(1, 0, LEVELS + 1)[1:])  # signed: from below
+        best = [ground.judged[ground.best(ground.judged[:, 0], ground.seen[:, 1] >= limit), 0] for limit in limits]
+        worst = ground.judged[ground.usable, 0].min()
+        for heat in self._of(entrant):
+            row = []
+            for count in at:
+                early = np.arange(len(heat.seen)) < count
+                places = [heat.best(heat.seen[:, 0], early & (heat.seen[:, 1] >= limit)) for limit in limits]
+                row.append(np.mean(best - np.where(np.array(places) < 0, worst, heat.judged[places, 0])))
+            rows.append(row)
+        return np.array(rows)
+
+    # ------------------------------------------------------------------------------------------------------ prices
+
+    def met(self, entrant: str) -> Float[np.ndarray, "s"]:
+        """Which part of the evaluations of each heat gave known values that meet the constraints."""
+        return np.array([heat.usable.mean() for heat in self._of(entrant)])
+
+    def spent(self, entrant: str) -> Float[np.ndarray, "s q"]:
+        """The price of all evaluations so far, by the cost of the course; one of unknown price counts as nothing."""
+        if self.course.cost is None:
+            raise ArgumentError("course must have a cost for this: Course(…, cost=table.objective('train_time')).")
+        arguments.one_of("entrant", entrant, self.entrants)
+        each = [self.course.cost.values(heat.tokens) for heat in self.heats if heat.entrant == entrant]
+        return _padded([np.nan_to_num(prices).cumsum() for prices in each])
+
+    def seconds(self, entrant: str) -> Float[np.ndarray, "s"]:
+        """CPU seconds of each heat: of asking, looking up and telling."""
+        arguments.one_of("entrant", entrant, self.entrants)
+        return np.array([heat.seconds for heat in self.heats if heat.entrant == entrant])
+
+    # ----------------------------------------------------------------------------------------------------- figures
+
+    def figures(self, at: Sequence[int]) -> dict[tuple[str, str], Estimate]:
+        """Every figure by entrant and name, means over seeds with 95 % intervals; ``at`` numbers of evaluations.
+
+        The median of queries comes with the interval of its order statistics, and is missing where half of the heats
+        never had the optimum.
+        """
+        at = [arguments.whole("at", count) for count in at]
+        found: dict[tuple[str, str], Estimate] = {}
+        for entrant in self.entrants:
+            what = self._of_one(entrant, at) if len(self.course.objectives) == 1 else self._of_several(entrant, at)
+            found |= {(entrant, name): estimate for name, estimate in (what | self._prices(entrant)).items()}
+        return found
+
+    def _of_one(self, entrant: str, at: Sequence[int]) -> dict[str, Estimate]:
+        judged, seen, queries = self.regret(entrant), self.regret_seen(entrant), self.queries(entrant)
+        judge, objective, found = self.course.judges[0].metric, self.course.objectives[0].metric, {}
+        for count in at:
+            place = min(count, judged.shape[1]) - 1
+            found[f"regret of {judge.name} @{count}"] = Estimate.of(judged[:, place], judge.unit)
+            if objective != judge:
+                found[f"regret of {objective.name} @{count}"] = Estimate.of(seen[:, place], objective.unit)
+            found[f"at the optimum @{count}"] = Estimate.share(queries <= count)
+        found[f"mean regret of {judge.name} on the way"] = Estimate.of(judged.mean(1), judge.unit)
+        if np.isfinite(np.median(queries)):
+            found["median queries to the optimum"] = _median(queries, "evaluations")
+        return found
+
+    def _of_several(self, entrant: str, at: Sequence[int]) -> dict[str, Estimate]:
+        found, (first, *others) = {}, (judge.metric for judge in self.course.judges)
+        for count, ratios in zip(at, self.hypervolume(entrant, at).T, strict=True):
+            found[f"hypervolume ratio @{count}"] = Estimate.of(ratios, "1")
+        if len(others) == 1 and others[0].sign < 0:
+            for count, regrets in zip(at, self.limit_regret(entrant, at).T, strict=True):
+                found[f"regret of {first.name} by limits to {others[0].name} @{count}"] = Estimate.of(
+                    regrets, first.unit
+                )
+        return found
+
+    def _prices(self, entrant: str) -> dict[str, Estimate]:
+        found = {"CPU seconds": Estimate.of(self.seconds(entrant), "CPU-s")}
+        if self.course.constraints:
+            found["evaluations that met the constraints"] = Estimate.of(100 * self.met(entrant), "%")
+        if self.course.cost is not None:
+            found["spent on evaluations"] = Estimate.of(self.spent(entrant)[:, -1], self.course.cost.metric.unit)
+        return found
+
+    def _of(self, entrant: str) -> list[_Known]:
+        arguments.one_of("entrant", entrant, self.entrants)
+        return [known for heat, known in zip(self.heats, self._heats, strict=True) if heat.entrant == entrant]
+
+    def _needs(self, count: int) -> None:
+        if (here := len(self.course.objectives)) != count:
+            raise ArgumentError(
+                f"course must have {count} objective{'s' * (count > 1)} for this figure; it has {here}."
+            )
+
+
+def _padded(rows: Sequence[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "s q"]:
+    """The rows in one array; the last number of a short one is repeated."""
+    longest = max(map(len, rows))
+    return np.array([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])
+
+
+def _median(values: Float[np.ndarray, "s"], unit: str) -> Estimate:
+    """The median, with the interval between order statistics that holds the true one 95 times of 100 or more."""
+    from scipy import stats
+
+    ordered, count = np.sort(values), len(values)
+    below = int(stats.binom.ppf(0.025, count, 0.5))
+    if count < 6 or not np.isfinite(ordered[count - below]):  # no such statistics, or not known
+        return Estimate(float(np.median(values)), unit, count)
+    return Estimate(float(np.median(values)), unit, count, float(ordered[below - 1]), float(ordered[count - below]))

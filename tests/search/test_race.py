@@ -1,0 +1,122 @@
+"""A race gives every entrant the same course, budget and seeds, whichever way it is run."""
+
+import numpy as np
+import pytest
+from blocks import Blocks
+
+from nagkit.checks.search import COUNT, symbols
+from nagkit.errors import ArgumentError
+from nagkit.executors import executor
+from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.search.race import Course, Race
+from nagkit.spaces.nas_bench_201 import NasBench201
+
+SPACE = NasBench201()
+ZEROS = Metric("zeros", "count", "min")
+
+
+def zeros(tokens):
+    return (tokens == 0).sum(1).astype(float)
+
+
+def race(budget=12, seeds=(0, 3), entrants=None, space=SPACE):
+    few = Constraint(ZEROS, zeros, high=3.0)
+    course = Course(space, [Objective(COUNT, symbols)], [few])
+    return Race(
+        course, {"evolution": {"population": 4, "tournament": 2}} if entrants is None else entrants, budget, seeds
+    )
+
+
+def asked(heats):
+    return {(heat.entrant, heat.seed): (heat.tokens.tolist(), heat.values.tolist()) for heat in heats}
+
+
+def test_the_baselines_always_run_and_all_have_the_same_budget_and_seeds():
+    run = race()
+    heats = list(run.run())
+    assert {(heat.entrant, heat.seed) for heat in heats} == {
+        (name, seed) for name in ("random", "local", "enumeration", "evolution") for seed in (0, 3)
+    }
+    for heat in heats:
+        assert len(heat) == 12
+        assert len(np.unique(heat.tokens, axis=0)) == 12
+        np.testing.assert_array_equal(heat.values, np.stack([symbols(heat.tokens), zeros(heat.tokens)], axis=1))
+        assert heat.seconds > 0
+    assert run.ended
+    assert not list(run.run())
+
+
+def test_a_space_that_cannot_be_listed_has_two_baselines():
+    class Wide(NasBench201):
+        """As if there were many more."""
+
+        size = 10**9
+
+    assert list(race(space=Wide(), entrants={}).entrants) == ["random", "local"]
+
+
+def test_laps_and_runs_and_processes_see_the_same():
+    whole, watched, mixed, elsewhere = race(), race(), race(), race()
+    expected = asked(whole.run())
+    for heats in watched.laps(5):
+        assert max(map(len, heats)) - min(map(len, heats)) == 0
+    assert asked(watched.heats) == expected
+    next(laps := mixed.laps(5))
+    laps.close()
+    assert [len(heat) for heat in mixed.heats] == [5] * 8
+    assert len(list(mixed.run())) == 8
+    assert asked(mixed.heats) == expected
+    with executor(2) as processes:
+        assert asked(elsewhere.run(processes)) == expected
+    assert asked(elsewhere.heats) == expected
+
+
+def test_a_run_that_was_left_goes_on_with_the_rest():
+    run = race()
+    heats = run.run()
+    for _ in range(3):
+        next(heats)
+    heats.close()
+    assert sum(heat.ended for heat in run.heats) == 3
+    assert len(list(run.run())) == 5
+    assert asked(run.heats) == asked(race().run())
+
+
+def test_an_entrant_may_be_a_search_of_another_name_and_come_twice():
+    run = race(entrants={"small": {"search": "evolution", "population": 2, "tournament": 1}, "evolution": {}})
+    assert {heat.entrant for heat in run.run()} == {"random", "local", "enumeration", "small", "evolution"}
+
+
+def test_a_space_that_ends_before_the_budget_ends_the_heats():
+    run = race(budget=100, space=Blocks(), entrants={})
+    assert {len(heat) for heat in run.run()} == {Blocks().size}
+    assert run.ended
+    watched = race(budget=100, space=Blocks(), entrants={})
+    assert [len(heats) for heats in watched.laps(10)] == [6] * 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"budget": 0}, "budget must be"),
+        ({"seeds": ()}, "seeds must hold"),
+        ({"seeds": (1, 1)}, "seeds must hold"),
+        ({"seeds": (-1,)}, "seeds must be"),
+        ({"entrants": ["random"]}, "entrants must be options by name"),
+        ({"entrants": {"rnd": {}}}, "search must be one of"),
+        ({"entrants": {"random": {"speed": 3}}}, "option of the search random"),
+    ],
+)
+def test_impossible_races_are_refused(wrong, message, as_a_user):
+    with pytest.raises(ArgumentError, match=message):
+        race(**wrong)
+
+
+def test_impossible_courses_are_refused(as_a_user):
+    wish = Objective(COUNT, symbols)
+    with pytest.raises(ArgumentError, match="objectives must hold at least one"):
+        Course(SPACE, [])
+    with pytest.raises(ArgumentError, match="judges as many or none"):
+        Course(SPACE, [wish], judges=[wish, wish])
+    with pytest.raises(ArgumentError, match="cost must be"):
+        Course(SPACE, [wish], cost="train_time")

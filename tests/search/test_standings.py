@@ -1,0 +1,197 @@
+"""Standings against what a reader would count by hand."""
+
+import math
+
+import moocore
+import numpy as np
+import pytest
+from scipy import stats
+
+from nagkit.checks.search import COUNT, symbols
+from nagkit.errors import ArgumentError
+from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.report import Estimate
+from nagkit.search.race import Course, Heat, Race
+from nagkit.search.standings import Standings
+from nagkit.spaces.nas_bench_201 import NasBench201
+
+SPACE = NasBench201()
+ALL = SPACE.all()
+TEST, PRICE = Metric("judged", "points", "max"), Metric("price", "ms", "min")
+SEEN = Objective(COUNT, symbols)
+
+
+def judged(tokens):
+    """Nearly what is seen, but not quite."""
+    return symbols(tokens) + 0.3 * (tokens[:, 0] == 2)
+
+
+def price(tokens):
+    return 2.0 * (tokens >= 2).sum(1) + (tokens[:, 5] == 3)
+
+
+def judge_or_nothing(tokens):
+    return np.where(tokens[:, 1] == 1, np.nan, judged(tokens))
+
+
+JUDGE, COST = Objective(TEST, judged), Objective(PRICE, price)
+CHEAP = Constraint(PRICE, price, high=7.0)
+ONE = Course(SPACE, [SEEN], judges=[JUDGE], cost=COST)
+BOUND = Course(SPACE, [SEEN], [CHEAP], judges=[JUDGE], cost=COST)
+TWO = Course(SPACE, [SEEN, COST], judges=[JUDGE, COST])
+
+
+def heats(course, budget=15, seeds=(0, 1, 2)):
+    race = Race(course, {}, budget, seeds)
+    list(race.run())
+    return race.heats
+
+
+@pytest.fixture(scope="module", params=[ONE, BOUND], ids=["free", "bound"])
+def single(request):
+    return request.param, heats(request.param)
+
+
+def of(found, entrant):
+    return [heat for heat in found if heat.entrant == entrant]
+
+
+def test_regret_is_that_of_the_best_seen_so_far(single):
+    course, found = single
+    standings = Standings(course, found)
+    met = price(ALL) <= 7 if course.constraints else np.ones(SPACE.size, bool)
+    for entrant in standings.entrants:
+        for heat, row, seen_row in zip(
+            of(found, entrant), standings.regret(entrant), standings.regret_seen(entrant), strict=True
+        ):
+            for count in range(1, 16):
+                allowed = [t for t in heat.tokens[:count] if not course.constraints or price(t[None])[0] <= 7]
+                value, seen = judged(ALL)[met].min(), symbols(ALL)[met].min()
+                if allowed:
+                    best = max(allowed, key=lambda t: symbols(t[None])[0])
+                    value, seen = judged(best[None])[0], symbols(best[None])[0]
+                assert row[count - 1] == pytest.approx(judged(ALL)[met].max() - value)
+                assert seen_row[count - 1] == pytest.approx(symbols(ALL)[met].max() - seen)
+
+
+def test_queries_are_counted_to_the_first_that_was_the_best(single):
+    course, _ = single
+    best = ALL[np.where(price(ALL) <= 7, symbols(ALL), -1).argmax() if course.constraints else symbols(ALL).argmax()]
+    others = SPACE.sample(6, np.random.default_rng(0)) % 3
+    rows = np.concatenate([others[:4], best[None], others[4:]])
+    values = np.stack([symbols(rows), *([price(rows)] if course.constraints else [])], axis=1)
+    standings = Standings(course, [Heat("a", 0, rows, values), Heat("a", 1, rows[:4], values[:4])])
+    assert standings.queries("a").tolist() == [5, math.inf]
+    regret = standings.regret_seen("a")
+    assert regret[0, 4:].tolist() == [0, 0, 0]
+    assert (regret[1, 3:] == regret[1, 3]).all(), "a heat that ended early stays where it was"
+
+
+def test_what_failed_or_is_unknown_to_the_judge_is_not_the_best():
+    course = Course(SPACE, [SEEN], judges=[Objective(TEST, judge_or_nothing)])
+    rows = np.array([[4, 4, 4, 4, 4, 4], [4, 1, 4, 4, 4, 4], [3, 0, 0, 0, 0, 0]])
+    values = np.array([[np.nan], [21.0], [3.0]])
+    (row,) = Standings(course, [Heat("a", 0, rows, values)]).regret("a")
+    known = judge_or_nothing(ALL)
+    np.testing.assert_allclose(row, [np.nanmax(known) - np.nanmin(known)] * 2 + [np.nanmax(known) - 3])
+
+
+def test_hypervolume_is_a_part_of_that_of_all():
+    found = heats(TWO)
+    standings = Standings(TWO, found)
+    truth = np.stack([-judged(ALL), price(ALL)], axis=1)
+    worst = truth.max(0)
+    for entrant in standings.entrants:
+        for heat, row in zip(of(found, entrant), standings.hypervolume(entrant, [1, 15]), strict=True):
+            own = np.stack([-judged(heat.tokens), price(heat.tokens)], axis=1)
+            for count, ratio in zip([1, 15], row, strict=True):
+                expected = moocore.hypervolume(own[:count], ref=worst) / moocore.hypervolume(truth, ref=worst)
+                assert ratio == pytest.approx(expected)
+                assert 0 <= ratio <= 1
+    everything = Heat("all", 0, ALL, np.stack([symbols(ALL), price(ALL)], axis=1))
+    assert Standings(TWO, [everything]).hypervolume("all", [SPACE.size])[0, 0] == pytest.approx(1)
+
+
+def test_regret_by_limits_is_the_mean_over_deciles_of_the_cost():
+    found = heats(TWO)
+    standings, limits = Standings(TWO, found), np.quantile(price(ALL), np.arange(1, 11) / 10)
+    for entrant in standings.entrants:
+        for heat, row in zip(of(found, entrant), standings.limit_regret(entrant, [3, 15]), strict=True):
+            for count, regret in zip([3, 15], row, strict=True):
+                each = []
+                for limit in limits:
+                    usable = [t for t in heat.tokens[:count] if price(t[None])[0] <= limit]
+                    value = judged(ALL).min()
+                    if usable:
+                        value = judged(max(usable, key=lambda t: symbols(t[None])[0])[None])[0]
+                    each.append(judged(ALL)[price(ALL) <= limit].max() - value)
+                assert regret == pytest.approx(np.mean(each))
+
+
+def test_prices_are_added_up(single):
+    course, found = single
+    standings = Standings(course, found)
+    for heat, spent in zip(of(found, "random"), standings.spent("random"), strict=True):
+        np.testing.assert_allclose(spent, np.cumsum(price(heat.tokens)))
+    assert standings.seconds("random").tolist() == [heat.seconds for heat in of(found, "random")]
+    share = [np.mean(price(h.tokens) <= 7) if course.constraints else 1.0 for h in of(found, "local")]
+    np.testing.assert_allclose(standings.met("local"), share)
+
+
+def test_figures_say_all_of_it_with_intervals(single):
+    course, found = single
+    standings = Standings(course, found)
+    figures = standings.figures([5, 15])
+    assert {entrant for entrant, _ in figures} == {"random", "local", "enumeration"}
+    last = standings.regret("local")[:, -1]
+    assert figures["local", "regret of judged @15"] == Estimate.of(last, "points")
+    assert figures["local", "mean regret of judged on the way"] == Estimate.of(
+        standings.regret("local").mean(1), "points"
+    )
+    assert figures["local", "at the optimum @15"].unit == "%"
+    assert ("local", "evaluations that met the constraints") in figures or not course.constraints
+    assert figures["local", "spent on evaluations"].unit == "ms"
+
+
+def test_figures_of_several_objectives():
+    figures = Standings(TWO, heats(TWO)).figures([5, 15])
+    assert figures["random", "hypervolume ratio @15"].value >= figures["random", "hypervolume ratio @5"].value
+    assert figures["random", "regret of judged by limits to price @15"].unit == "points"
+
+
+def test_the_median_has_the_interval_of_its_order_statistics():
+    rows, heats = ALL[[0]], []
+    best = ALL[[symbols(ALL).argmax()]]
+    for seed in range(20):
+        tokens = np.concatenate([np.repeat(rows, seed, axis=0), best])
+        heats.append(Heat("a", seed, tokens, symbols(tokens)[:, None]))
+    found = Standings(Course(SPACE, [SEEN]), heats).figures([20])["a", "median queries to the optimum"]
+    assert found.value == 10.5
+    low, high = int(found.low), int(found.high)  # the queries are 1 to 20, so each is its own rank
+    assert 1 - 2 * stats.binom.cdf(low - 1, 20, 0.5) >= 0.95 > 1 - 2 * stats.binom.cdf(low, 20, 0.5)
+    assert low + high == 21
+
+
+def test_a_median_that_was_not_reached_is_left_out():
+    tokens = ALL[:3]
+    figures = Standings(Course(SPACE, [SEEN]), [Heat("a", 0, tokens, symbols(tokens)[:, None])]).figures([3])
+    assert ("a", "median queries to the optimum") not in figures
+    assert figures["a", "at the optimum @3"].value == 0
+
+
+def test_what_cannot_be_said_is_refused(as_a_user):
+    found = heats(ONE, budget=3, seeds=(0,))
+    standings = Standings(ONE, found)
+    with pytest.raises(ArgumentError, match="entrant must be one of"):
+        standings.regret("nobody")
+    with pytest.raises(ArgumentError, match="course must have 2 objectives"):
+        standings.limit_regret("random", [3])
+    with pytest.raises(ArgumentError, match="course must have a cost"):
+        Standings(Course(SPACE, [SEEN]), found).spent("random")
+    with pytest.raises(ArgumentError, match="heats must hold"):
+        Standings(ONE, [])
+    with pytest.raises(ArgumentError, match="at must be"):
+        standings.figures([0])
+    nothing = Constraint(PRICE, price, high=-1.0)
+    with pytest.raises(ArgumentError, match="course must allow"):
+        Standings(Course(SPACE, [SEEN], [nothing]), [Heat("a", 0, ALL[:1], np.ones((1, 2)))])
