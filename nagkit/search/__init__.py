@@ -20,6 +20,8 @@ _PLACES = {  # name -> module, class
     "evolution": ("evolution", "RegularisedEvolution"),
     "enumeration": ("enumeration", "Enumeration"),
     "bayesian": ("bayesian", "BayesianSearch"),
+    "tpe": ("optuna_search", "ParzenSearch"),
+    "nsga-ii": ("optuna_search", "GeneticSearch"),
 }
 SEARCHES = tuple(_PLACES)
 

@@ -30,7 +30,7 @@ class Archive:
         self.tokens = np.empty((0, len(space.slots)), dtype=np.int64)
         self.values = np.empty((0, len(self.metrics)))
         self.pending = self.tokens
-        self._known: set[bytes] = set()
+        self._known: dict[bytes, int | None] = {}  # what of each class was told first, by place; None before
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -38,15 +38,22 @@ class Archive:
     def expect(self, tokens: Int[np.ndarray, "n L"]) -> None:
         """These are asked for now."""
         self.pending = np.concatenate([self.pending, tokens])
-        self._known.update(self._keys(tokens))
+        self._known = dict.fromkeys(self._keys(tokens)) | self._known
 
     def add(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n m"]) -> None:
         """These are told now."""
+        for place, key in enumerate(self._keys(tokens), start=len(self)):
+            if self._known.get(key) is None:
+                self._known[key] = place
         self.tokens = np.concatenate([self.tokens, tokens])
         self.values = np.concatenate([self.values, values])
         told = (self.pending[:, None] == tokens).all(2).any(1)  # (pending,)
         self.pending = self.pending[~told]
-        self._known.update(self._keys(tokens))
+
+    def values_of(self, tokens: Int[np.ndarray, "n L"]) -> list[Float[np.ndarray, "m"] | None]:
+        """What was first told of each of these, or of one that is the same; None where nothing was."""
+        places = [self._known.get(key) for key in self._keys(tokens)]
+        return [None if place is None else self.values[place] for place in places]
 
     def new(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n"]:
         """Which of these may be asked for: the first of each class that is unknown and meets every exact constraint."""
@@ -54,7 +61,7 @@ class Archive:
         for key in self._keys(tokens):
             found.append(key not in known)
             known.add(key)
-        return np.array(found, dtype=bool) & self._allowed(tokens)
+        return np.array(found, dtype=bool) & self.allowed(tokens)
 
     def fresh(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "k L"]:
         """Up to n random architectures that may be asked for; fewer only where hardly any or none are left."""
@@ -106,7 +113,8 @@ class Archive:
         signs = np.array([objective.metric.sign for objective in self.objectives])
         return -signs * self.values[:, : len(self.objectives)]
 
-    def _allowed(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n"]:
+    def allowed(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n"]:
+        """Which of these meet every exact constraint."""
         allowed = np.ones(len(tokens), dtype=bool)
         for constraint in self.constraints:
             if constraint.exact:

@@ -24,8 +24,8 @@ from nagkit.search.scalarised import scalarised
 
 ACQUISITIONS = {  # by how many objectives they are for
     1: ("ucb", "ei", "pi", "thompson"),
-    2: ("ucb", "thompson", "ehvi"),
-    3: ("ucb", "thompson"),  # or more
+    2: ("ucb", "thompson", "ehvi", "qlognehvi"),
+    3: ("ucb", "thompson", "qlognehvi"),  # or more
 }
 ELITE = 10  # architectures around which candidates are looked for
 DRAWS, UNIFORM = 200, 60  # candidates: from the law of the elite, and from the whole space
@@ -42,7 +42,8 @@ class BayesianSearch(ArchivedSearch):
 
     Args:
         initial: how many random architectures come first
-        acquisition: ``"ucb"``; for one objective also ``"ei"``, ``"pi"``; for two ``"ehvi"``; for any ``"thompson"``
+        acquisition: ``"ucb"``; for one objective also ``"ei"``, ``"pi"``; for two ``"ehvi"``; for two and
+            more ``"qlognehvi"``, by BoTorch; for any ``"thompson"``
         betas: how many standard deviations above the mean ``"ucb"`` looks, from question to question in turn
     """
 
@@ -98,6 +99,10 @@ class BayesianSearch(ArchivedSearch):
         """What the acquisition expects of each candidate."""
         if self.acquisition == "thompson":
             return scalarised(belief.sampled(candidates, self.rng), weights)
+        if self.acquisition == "qlognehvi":
+            from nagkit.search.noisy_hypervolume import noisy_hypervolume_improvement  # loads torch
+
+            return noisy_hypervolume_improvement(belief, candidates, self.rng)
         mean, spread = belief.expected(candidates)
         best = belief.scores[belief.feasible]
         match self.acquisition:

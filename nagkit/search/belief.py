@@ -5,6 +5,7 @@ Scores are standard normal, more is better. Values of exact metrics are asked fo
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -64,14 +65,20 @@ class Belief:
 
     def sampled(self, tokens: Int[np.ndarray, "m L"], rng: np.random.Generator) -> Float[np.ndarray, "m k"]:
         """Scores of the objectives as they may be, drawn for all candidates together."""
-        features, columns = Features.of(self._archive.space, tokens), []
+        each = [
+            rng.multivariate_normal(mean, covariance, method="eigh", check_valid="ignore") if covariance.any() else mean
+            for mean, covariance in self.together(tokens)
+        ]
+        return np.stack(each, axis=1)
+
+    def together(self, tokens: Int[np.ndarray, "m L"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each objective the expected scores (m,) and how they vary together (m, m); an exact one does not."""
+        features = Features.of(self._archive.space, tokens)
         for j, objective in enumerate(self._archive.objectives):
             if objective.exact:
-                columns.append(self._scales[j].to_scores(objective.values(tokens)))
+                yield self._scales[j].to_scores(objective.values(tokens)), np.zeros((len(tokens), len(tokens)))
             else:
-                mean, covariance = self._posterior(j, self.scores[:, j]).mean_and_covariance(features)
-                columns.append(rng.multivariate_normal(mean, covariance, method="eigh", check_valid="ignore"))
-        return np.stack(columns, axis=1)
+                yield self._posterior(j, self.scores[:, j]).mean_and_covariance(features)
 
     def odds(self, tokens: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m"]:
         """How likely each candidate meets all measured constraints."""
