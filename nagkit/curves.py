@@ -1,4 +1,4 @@
-"""Pictures of what happens while something is turned up: named curves of labelled points, as plain mappings.
+"""Pictures of what happens while something grows: named curves of labelled points, or lines with intervals.
 
 Notation: p points on a curve. Curves differ in colour, dash and mark at once (colours: Okabe & Ito, 2008).
 """
@@ -18,7 +18,11 @@ STROKES = (
     ("#009E73", "dot", "square"),
     ("#CC79A7", "dashdot", "triangle-up"),
     ("#E69F00", "longdash", "x"),
+    ("#56B4E9", "longdashdot", "cross"),
+    ("#994F00", "2px,2px,8px,2px", "star"),
+    ("#808080", "1px,5px", "pentagon"),
 )
+SHADE = 0.15  # of the areas of bands
 
 
 @dataclass(frozen=True)
@@ -36,21 +40,78 @@ class Curve:
             object.__setattr__(self, name, tuple(values.tolist()))
 
 
+@dataclass(frozen=True)
+class Band:
+    """Numbers y over x in order, each somewhere within low and high; any array of numbers becomes a tuple."""
+
+    name: str
+    x: Any
+    y: Any
+    low: Any
+    high: Any
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "low", "high"):
+            values = arguments.finite(name, getattr(self, name), None if name == "x" else len(self.x))
+            object.__setattr__(self, name, tuple(values.tolist()))
+
+
 def curves_figure(curves: Sequence[Curve], right: Metric, up: Metric, setting: str) -> Picture:
     """The curves over common axes, each point labelled with its ``setting``."""
     import pandas as pd
 
-    curves = arguments.several("curves", curves, Curve)
-    for name, metric in (("right", right), ("up", up)):
-        arguments.instance(name, metric, Metric, "table.metrics['val_accuracy']")
-    if not 1 <= len(curves) <= len(STROKES):
-        raise ArgumentError(f"curves must hold 1 to {len(STROKES)} curves; got {len(curves)}.")
+    curves = _checked("curves", curves, Curve, right, up)
     layout = metric_axes(up, right) | {"showlegend": len(curves) > 1}
     data = [_trace(curve, stroke, setting) for curve, stroke in zip(curves, STROKES, strict=False)]
     rows = [(c.name, *row) for c in curves for row in zip(c.settings, c.x, c.y, strict=True)]
     sentence = " ".join(_sentence(curve, right, up, setting) for curve in curves)
     columns = ["curve", setting, right.name, up.name]
     return Picture(data, layout, sentence, lambda: pd.DataFrame(rows, columns=columns))
+
+
+def bands_figure(bands: Sequence[Band], right: Metric, up: Metric) -> Picture:
+    """The lines over common axes, each before the area of its intervals."""
+    import pandas as pd
+
+    bands = _checked("bands", bands, Band, right, up)
+    data = [trace for band, stroke in zip(bands, STROKES, strict=False) for trace in _line(band, stroke)]
+    rows = [(b.name, *row) for b in bands for row in zip(b.x, b.y, b.low, b.high, strict=True)]
+    columns = ["line", right.name, up.name, "low", "high"]
+    sentence = " ".join(
+        f"{b.name}: {b.y[-1]:.3g} {up.unit} ({b.low[-1]:.3g} to {b.high[-1]:.3g}) at {right.name} {b.x[-1]:g}."
+        for b in bands
+    )
+    sentence = f"{up.label[0].upper()}{up.label[1:]}. {sentence}"
+    return Picture(data, metric_axes(up, right), sentence, lambda: pd.DataFrame(rows, columns=columns))
+
+
+def _checked(name: str, given: Any, kind: type, right: Any, up: Any) -> tuple[Any, ...]:
+    """The curves as a tuple; what cannot be drawn is refused."""
+    curves = arguments.several(name, given, kind)
+    for axis, metric in (("right", right), ("up", up)):
+        arguments.instance(axis, metric, Metric, "table.metrics['val_accuracy']")
+    if not 1 <= len(curves) <= len(STROKES):
+        raise ArgumentError(f"{name} must hold 1 to {len(STROKES)} {name}; got {len(curves)}.")
+    return curves
+
+
+def _line(band: Band, stroke: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """The area of a band and its line, which the legend shows and hides together."""
+    colour, dash, _ = stroke
+    name = safe(band.name)
+    common = {"type": "scatter", "mode": "lines", "name": name, "legendgroup": name}
+    area = {
+        "x": [*band.x, *reversed(band.x)],
+        "y": [*band.high, *reversed(band.low)],
+        "fill": "toself",
+        "fillcolor": colour,
+        "opacity": SHADE,
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    line = {"x": list(band.x), "y": list(band.y), "line": {"color": colour, "dash": dash, "width": 2}}
+    return [common | area, common | line | {"hoverinfo": "name+x+y", "showlegend": True}]
 
 
 def _trace(curve: Curve, stroke: tuple[str, str, str], setting: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 import pytest
 
-from nagkit.curves import STROKES, Curve, curves_figure
+from nagkit.curves import STROKES, Band, Curve, bands_figure, curves_figure
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Metric
 
@@ -37,7 +37,7 @@ def test_points_that_are_unknown_or_do_not_fit_are_refused():
         Curve("guided", [1, 2], [1, float("nan")], [0, 1])
     with pytest.raises(ArgumentError, match=r"settings must have shape \(2,\)"):
         Curve("guided", [1, 2], [1, 2], [0])
-    with pytest.raises(ArgumentError, match="curves must hold 1 to 5 curves; got 0"):
+    with pytest.raises(ArgumentError, match="curves must hold 1 to 8 curves; got 0"):
         figure()
 
 
@@ -48,3 +48,26 @@ def test_what_is_no_curve_or_metric_is_refused(as_a_user):
             curves_figure(wrong, metric, metric, "strength")
     with pytest.raises(ArgumentError, match="up must be a Metric"):
         curves_figure([curve], metric, None, "strength")
+
+
+def test_a_band_is_a_line_before_its_area():
+    steps, regret = Metric("steps", "count", "min"), Metric("regret", "%", "min")
+    bands = [Band("local", [1, 2], [3.0, 1.0], [2.0, 0.5], [4.0, 1.5]), Band("random", [1, 2], [3, 2], [3, 2], [3, 2])]
+    shown = bands_figure(bands, steps, regret)
+    area, line, *others = shown.data
+    assert (area["x"], area["y"]) == ([1, 2, 2, 1], [4, 1.5, 0.5, 2])
+    assert (line["x"], line["y"]) == ([1, 2], [3, 1])
+    assert area["fillcolor"] == line["line"]["color"] != others[1]["line"]["color"]
+    assert [trace["showlegend"] for trace in shown.data] == [False, True, False, True]
+    assert area["legendgroup"] == line["legendgroup"] != others[0]["legendgroup"]
+    assert shown.table.to_numpy().tolist()[1] == ["local", 2, 1, 0.5, 1.5]
+    assert shown.sentence == (
+        "Regret (%, less is better). local: 1 % (0.5 to 1.5) at steps 2. random: 2 % (2 to 2) at steps 2."
+    )
+
+
+def test_bands_that_do_not_fit_are_refused():
+    with pytest.raises(ArgumentError, match=r"low must have shape \(2,\)"):
+        Band("local", [1, 2], [3, 1], [2], [4, 2])
+    with pytest.raises(ArgumentError, match="bands must hold 1 to 8 bands; got 9"):
+        bands_figure([Band("a", [1], [1], [1], [1])] * 9, DISTINCT, SHARE)

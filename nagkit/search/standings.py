@@ -8,19 +8,25 @@ of all architectures that meet the constraints where a space can be listed, else
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
+from nagkit.curves import Band, bands_figure
 from nagkit.errors import ArgumentError
+from nagkit.figures import Picture
+from nagkit.metrics import Metric
 from nagkit.report import Estimate
 from nagkit.search.loop import Values
 from nagkit.search.race import Course, Heat
 from nagkit.space import ENUMERABLE
 
 LEVELS = 10  # limits to the second objective, for each of which the best of the first is asked
+POINTS = 49  # of a line of hypervolumes
+EVALUATIONS = Metric("evaluations", "count", "min")
+HYPERVOLUME = Metric("hypervolume ratio", "1", "max")
 _EQUAL = 1e-9
 
 
@@ -130,6 +136,25 @@ class Standings:
             rows.append(row)
         return np.array(rows)
 
+    # ----------------------------------------------------------------------------------------------------- pictures
+
+    def figure(self) -> Picture:
+        """How the regret of every entrant falls, or with several objectives the hypervolume grows; means over seeds."""
+        single = len(self.course.objectives) == 1
+        up = replace(self.course.judges[0].metric, direction="min") if single else HYPERVOLUME
+        up = replace(up, name=f"regret of {up.name.replace('_', ' ')}") if single else up
+        return bands_figure([self._band(entrant, single) for entrant in self.entrants], EVALUATIONS, up)
+
+    def _band(self, entrant: str, single: bool) -> Band:
+        if single:
+            rows = self.regret(entrant)
+            at = np.arange(1, rows.shape[1] + 1)
+        else:
+            at = np.unique(np.linspace(1, max(map(len, self.heats)), POINTS).astype(int))
+            rows = self.hypervolume(entrant, at.tolist())
+        mean, reach = rows.mean(0), _reach(rows)
+        return Band(entrant, at, mean, np.maximum(mean - reach, 0), mean + reach)
+
     # ------------------------------------------------------------------------------------------------------ prices
 
     def met(self, entrant: str) -> Float[np.ndarray, "s"]:
@@ -206,6 +231,16 @@ class Standings:
             raise ArgumentError(
                 f"course must have {count} objective{'s' * (count > 1)} for this figure; it has {here}."
             )
+
+
+def _reach(rows: Float[np.ndarray, "s q"]) -> Float[np.ndarray, "q"]:
+    """Half of the 95 % interval of each mean by Student's t; nothing for a single row."""
+    from scipy import stats
+
+    count = len(rows)
+    if count == 1:
+        return np.zeros(rows.shape[1])
+    return stats.t.ppf(0.975, count - 1) * rows.std(0, ddof=1) / np.sqrt(count)
 
 
 def _padded(rows: Sequence[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "s q"]:

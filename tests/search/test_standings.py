@@ -159,6 +159,28 @@ def test_figures_of_several_objectives():
     assert figures["random", "regret of judged by limits to price @15"].unit == "points"
 
 
+def test_the_figure_has_means_and_intervals_over_seeds():
+    found = heats(ONE)
+    standings = Standings(ONE, found)
+    table = standings.figure().table
+    rows = standings.regret("local")
+    drawn = table[(table.line == "local") & (table.evaluations == 9)].iloc[0]
+    estimate = Estimate.of(rows[:, 8], "points")
+    assert drawn["regret of judged"] == pytest.approx(estimate.value)
+    assert drawn["low"] == pytest.approx(max(0, estimate.low))
+    assert drawn["high"] == pytest.approx(estimate.high)
+    one = Standings(ONE, of(found, "local")[:1]).figure().table
+    assert (one["low"] == one["high"]).all()
+
+
+def test_the_figure_of_several_objectives_is_of_hypervolumes():
+    standings = Standings(TWO, heats(TWO))
+    table = standings.figure().table
+    last = table[table.line == "random"].iloc[-1]
+    assert last["evaluations"] == 15
+    assert last["hypervolume ratio"] == pytest.approx(standings.hypervolume("random", [15]).mean())
+
+
 def test_the_median_has_the_interval_of_its_order_statistics():
     rows, heats = ALL[[0]], []
     best = ALL[[symbols(ALL).argmax()]]
