@@ -4,12 +4,14 @@ Everything is escaped; colours are those of the page.
 """
 
 import html
+from collections.abc import Mapping
 
 import numpy as np
 from nagkit_widgets.sampling import Snapshot
 from nagkit_widgets.settings import benchmark, fitted, learned
 
 from nagkit.figures import safe
+from nagkit.report import Estimate
 from nagkit.space import Architecture
 from nagkit.spaces.skeleton import MICRO
 
@@ -63,6 +65,21 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
     caption = f"The best {len(places)} of {snapshot.distinct} distinct architectures"
     table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class='nagkit scroll'>{table}</div>"
+
+
+def standings(figures: Mapping[tuple[str, str], Estimate]) -> str:
+    """A table of a race: a row for each figure, a column for each entrant."""
+    entrants = list(dict.fromkeys(entrant for entrant, _ in figures))
+    names = list(dict.fromkeys(name for _, name in figures))
+    head = "".join(f"<th scope='col'>{safe(text)}</th>" for text in ["", *entrants])
+    rows = [
+        [safe(name), *(safe(figures[key]) if (key := (each, name)) in figures else "" for each in entrants)]
+        for name in names
+    ]
+    body = "".join(
+        f"<tr><th scope='row'>{row[0]}</th>{''.join(f'<td>{cell}</td>' for cell in row[1:])}</tr>" for row in rows
+    )
+    return f"<div class='nagkit scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def hover(snapshot: Snapshot) -> list[str]:

@@ -14,7 +14,16 @@ LAYERS = (
     {"nagkit.benchmarks", "nagkit.networks", "nagkit.predictors"},
     {"nagkit.diffusion", "nagkit.generators"},
     {"nagkit.search", "nagkit.supernet"},
-    {"nagkit.checks", "nagkit.curves", "nagkit.figures", "nagkit.report", "nagkit.run", "nagkit.study"},
+    {
+        "nagkit.checks",
+        "nagkit.curves",
+        "nagkit.figures",
+        "nagkit.race",
+        "nagkit.report",
+        "nagkit.run",
+        "nagkit.standings",
+        "nagkit.study",
+    },
     {"nagkit", "nagkit.cli"},  # the package itself gathers the names that notebooks use
     {"nagkit_widgets"},
 )

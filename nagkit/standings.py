@@ -18,13 +18,14 @@ from nagkit.curves import Band, bands_figure
 from nagkit.errors import ArgumentError
 from nagkit.figures import Picture
 from nagkit.metrics import Metric
+from nagkit.race import Course, Heat
 from nagkit.report import Estimate
 from nagkit.search.loop import Values
-from nagkit.search.race import Course, Heat
 from nagkit.space import ENUMERABLE
 
 LEVELS = 10  # limits to the second objective, for each of which the best of the first is asked
 POINTS = 49  # of a line of hypervolumes
+START = 0.08  # of the evaluations, for which the picture of regret has no room
 EVALUATIONS = Metric("evaluations", "count", "min")
 HYPERVOLUME = Metric("hypervolume ratio", "1", "max")
 _EQUAL = 1e-9
@@ -143,7 +144,13 @@ class Standings:
         single = len(self.course.objectives) == 1
         up = replace(self.course.judges[0].metric, direction="min") if single else HYPERVOLUME
         up = replace(up, name=f"regret of {up.name.replace('_', ' ')}") if single else up
-        return bands_figure([self._band(entrant, single) for entrant in self.entrants], EVALUATIONS, up)
+        bands = [self._band(entrant, single) for entrant in self.entrants]
+        picture = bands_figure(bands, EVALUATIONS, up)
+        picture.layout["xaxis"]["title"] = {"text": EVALUATIONS.name}
+        if single:  # the first few fall from so high that the rest would lie on the ground
+            later = [y for band in bands for x, y in zip(band.x, band.high, strict=True) if x > len(band.x) * START]
+            picture.layout["yaxis"]["range"] = [0, 1.05 * max(later) or 1]
+        return picture
 
     def _band(self, entrant: str, single: bool) -> Band:
         if single:

@@ -8,7 +8,7 @@ from nagkit.checks.search import COUNT, symbols
 from nagkit.errors import ArgumentError
 from nagkit.executors import executor
 from nagkit.metrics import Constraint, Metric, Objective
-from nagkit.search.race import Course, Race
+from nagkit.race import Course, Race
 from nagkit.spaces.nas_bench_201 import NasBench201
 
 SPACE = NasBench201()

@@ -10,10 +10,10 @@ from scipy import stats
 from nagkit.checks.search import COUNT, symbols
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.race import Course, Heat, Race
 from nagkit.report import Estimate
-from nagkit.search.race import Course, Heat, Race
-from nagkit.search.standings import Standings
 from nagkit.spaces.nas_bench_201 import NasBench201
+from nagkit.standings import Standings
 
 SPACE = NasBench201()
 ALL = SPACE.all()
