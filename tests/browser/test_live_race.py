@@ -31,7 +31,9 @@ def test_lines_grow_side_by_side_and_stop_and_resume_hold_them(race, outside):
     page = race.page
     page.wait_for_function(f"() => JSON.stringify(({POINTS})()) === JSON.stringify(Array(5).fill(96))", timeout=60_000)
     button(page, "Start").click()
-    page.wait_for_function(f"() => {{ const n = ({POINTS})(); return n.length === 5 && n.every(x => 4 < x && x < 90); }}")
+    page.wait_for_function(
+        f"() => {{ const n = ({POINTS})(); return n.length === 5 && n.every(x => 4 < x && x < 90); }}"
+    )
     button(page, "Stop").click()
     said(page, "Stopped")
     held = page.evaluate(POINTS)

@@ -1,6 +1,6 @@
 import pytest
 from nagkit_widgets.controls import Controls
-from nagkit_widgets.settings import EMBEDDED, Settings, benchmark, devices, settings, stops
+from nagkit_widgets.settings import EMBEDDED, Settings, available, benchmark, devices, settings, stops
 
 from nagkit.benchmarks import NAMES, digits
 from nagkit.errors import ArgumentError
@@ -46,6 +46,22 @@ def table():
 def test_what_the_panel_cannot_show_is_refused(field, value, said):
     with pytest.raises(ArgumentError, match=said):
         Settings(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("here", "first"),
+    [
+        (["digits/mid8", "digits/hard8"], "digits/mid8"),
+        (["digits/mid8", "digits/hard8", "nas-bench-201/cifar100"], "nas-bench-201/cifar100"),
+        (["digits/hard8"], "digits/hard8"),
+        ([], "digits/mid8"),
+    ],
+)
+def test_a_public_table_is_offered_first_and_else_the_default(here, first, monkeypatch):
+    monkeypatch.setattr("nagkit.benchmarks.available", lambda: {name: name in here for name in NAMES})
+    offered = available()
+    assert offered[0] == first
+    assert sorted(offered) == sorted(here or [first])
 
 
 def test_lists_become_tuples():
