@@ -75,10 +75,13 @@ class Processes(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes, with ``wait`` when all calls are done; with ``cancel_futures`` what runs is killed."""
+        """End the processes when all calls are done; without ``wait`` or with ``cancel_futures`` at once.
+
+        Calls that are not done then are cancelled, and the processes of those that run are killed.
+        """
         with self._lock:
-            pending = [*self._running, *(future for future, _ in self._queue)]
-        for future in pending if cancel_futures else ():
+            pending = [*(future for future, _ in self._queue), *self._running]  # none may begin while others end
+        for future in pending if cancel_futures or not wait else ():
             future.cancel()
         if wait:
             wait_for_calls([future for future in pending if not future.cancelled()])

@@ -196,10 +196,10 @@ def _of_kind(entries: list[Entry], kind: str) -> list[Mapping[str, Any]]:
 
 def _inputs(about: Mapping[str, Any]) -> dict[str, str]:
     """The sha256 of each table that values are taken from, as far as nagkit opens them by name."""
-    from nagkit.benchmarks import NAMES, benchmark
+    from nagkit.benchmarks import NAMES, benchmark, worlds
 
     names = {each["benchmark"] for each in (*about["objectives"], *about["constraints"])}
-    return {name: benchmark(name).sha256 for name in sorted(names & set(NAMES))}
+    return {name: benchmark(name).sha256 for name in sorted(names & {*NAMES, *worlds()})}
 
 
 def _versions() -> dict[str, str]:

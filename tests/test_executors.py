@@ -147,6 +147,17 @@ def test_a_call_that_hangs_is_ended_by_cancelling_it():
         assert processes.submit(math.sqrt, 4.0).result(60) == 2.0
 
 
+@pytest.mark.parametrize("how", [{"wait": False}, {"wait": True, "cancel_futures": True}])
+def test_an_end_at_once_cancels_what_runs_and_what_waits(how):
+    place = Processes(1)
+    calls = [place.submit(time.sleep, 600) for _ in range(4)]
+    began = time.monotonic()
+    place.shutdown(**how)
+    assert wait(calls, 60).not_done == set()
+    assert all(call.cancelled() for call in calls)
+    assert time.monotonic() - began < 60
+
+
 def test_processes_leave_an_interrupt_to_the_one_that_began_them():
     with Processes(1) as processes:
         process = processes.submit(os.getpid).result()

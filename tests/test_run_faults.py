@@ -213,6 +213,83 @@ def test_a_flipped_bit_is_noticed_or_does_not_matter(path):
     assert noticed > 100
 
 
+def left_open(path):
+    """The bytes of file and write-ahead log as they lie when the power fails before SQLite has tidied up."""
+    walk = run(path).walk(worth)
+    for _ in range(BUDGET):
+        next(walk)
+    files = path.read_bytes(), path.with_name(path.name + "-wal").read_bytes()
+    walk.close()
+    return files
+
+
+def put(path, main, log):
+    """The files of a run, and none besides."""
+    for rest in path.parent.glob("run.sqlite*"):
+        rest.unlink()
+    path.write_bytes(main)
+    if log is not None:
+        path.with_name(path.name + "-wal").write_bytes(log)
+
+
+@pytest.mark.slow
+def test_a_log_cut_anywhere_leaves_whole_events_and_the_run_ends_the_same(path):
+    main, log = left_open(path)
+    assert len(log) > 50_000
+    list(run(path).walk(worth))
+    wanted, rng, counts = history(path), np.random.default_rng(0), set()
+    frame = 24 + 4096  # SQLite's: header and page, after 32 bytes at the head
+    cuts = [*range(32, len(log), frame), *rng.integers(0, len(log), 60).tolist(), 0, 1, 31]
+    for cut in cuts:
+        put(path, main, log[:cut])
+        kept = history(path)
+        assert kept == wanted[: len(kept)]
+        counts.add(len(kept))
+        if cut % 7 == 0:
+            with closing(sqlite3.connect(path)) as db, db:
+                db.execute("DELETE FROM owner")  # it is this process, which lives on
+            list(run(path).walk(worth))
+            assert history(path) == wanted
+    assert len(counts) > 10
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_of_the_log_is_noticed_or_loses_the_end_only(path):
+    main, log = left_open(path)
+    list(run(path).walk(worth))
+    wanted, rng = history(path), np.random.default_rng(1)
+    for _ in range(200):
+        damaged = bytearray(log)
+        damaged[rng.integers(len(log))] ^= 1 << int(rng.integers(8))
+        put(path, main, bytes(damaged))
+        try:
+            kept = history(path)
+        except (ArgumentError, DataDamagedError):
+            continue
+        assert kept == wanted[: len(kept)]
+
+
+def test_without_its_log_a_run_is_an_earlier_one(path):
+    main, _ = left_open(path)
+    put(path, main, None)
+    list(run(path).walk(worth))
+    assert len(run(path).evaluations()) == BUDGET
+
+
+@pytest.mark.slow
+def test_a_file_cut_at_any_page_is_refused_or_whole(path):
+    list(run(path).walk(worth))
+    whole, wanted = path.read_bytes(), history(path)
+    for length in range(0, len(whole), 4096):
+        put(path, whole[:length], None)
+        try:
+            kept = history(path)
+        except (ArgumentError, DataDamagedError, DataMissingError):
+            assert path.read_bytes() == whole[:length], "what is refused stays as it is"
+        else:
+            assert kept in (wanted, [])
+
+
 @pytest.mark.parametrize("content", [b"no database" * 400, None, b""])
 def test_what_is_no_run_is_refused_and_stays_as_it_is(path, content):
     if content is None:
