@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from threadpoolctl import threadpool_limits
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
@@ -82,11 +81,7 @@ class _Lane:
     events: Iterator[Any] | None = None
 
     def advance(self, steps: int) -> Heat:
-        """The heat after so many more evaluations, or at its end; on one thread, fastest for small matrices."""
-        with threadpool_limits(1):
-            return self._advance(steps)
-
-    def _advance(self, steps: int) -> Heat:
+        """The heat after so many more evaluations, or at its end."""
         began = time.process_time()
         self.events = run(self.search, self.budget) if self.events is None else self.events
         tokens, values = [self.heat.tokens], [self.heat.values]

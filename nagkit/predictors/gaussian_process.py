@@ -19,6 +19,7 @@ from scipy import linalg, optimize
 
 from nagkit.predictors.ranked import RankedPredictor
 from nagkit.space import SearchSpace
+from nagkit.threads import one_thread
 
 # Of the computed: length, variance; of the written: length, variance; of the trend: variance; noise
 START = np.log([12.0, 0.6, 8.0, 0.1, 0.1, 0.15])
@@ -120,8 +121,9 @@ class GaussianProcess(RankedPredictor):
 
     def _learn(self, tokens: np.ndarray, scores: np.ndarray) -> None:
         features = Features.of(self.space, tokens)
-        self.kernel = Kernel.likeliest(features, scores)
-        self._posterior = Posterior(self.kernel, features, scores)
+        with one_thread():
+            self.kernel = Kernel.likeliest(features, scores)
+            self._posterior = Posterior(self.kernel, features, scores)
 
     def _scores(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean, spread = self._posterior.mean_and_spread(Features.of(self.space, tokens))

@@ -14,6 +14,7 @@ from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.search.about import told
 from nagkit.search.archive import Archive
 from nagkit.space import SearchSpace
+from nagkit.threads import one_thread
 
 
 class ArchivedSearch(ABC):
@@ -68,12 +69,13 @@ class ArchivedSearch(ABC):
     def ask(self, n: int) -> Int[np.ndarray, "k L"]:
         """Up to n architectures to evaluate next; fewer, or none, only where the space has no others."""
         rows = self.archive.tokens[:0]
-        for _ in range(arguments.whole("n", n)):
-            row = self._propose()
-            if not len(row):
-                break
-            self.archive.expect(row)
-            rows = np.concatenate([rows, row])
+        with one_thread():
+            for _ in range(arguments.whole("n", n)):
+                row = self._propose()
+                if not len(row):
+                    break
+                self.archive.expect(row)
+                rows = np.concatenate([rows, row])
         return rows
 
     def tell(self, tokens: Int[np.ndarray, "n L"], values: Float[np.ndarray, "n m"]) -> None:

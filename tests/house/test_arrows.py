@@ -8,7 +8,15 @@ import pytest
 
 LAYERS = (
     {"nagkit.errors"},
-    {"nagkit.arguments", "nagkit.database", "nagkit.executors", "nagkit.files", "nagkit.layout", "nagkit.owner"},
+    {
+        "nagkit.arguments",
+        "nagkit.database",
+        "nagkit.executors",
+        "nagkit.files",
+        "nagkit.layout",
+        "nagkit.owner",
+        "nagkit.threads",
+    },
     {"nagkit.log", "nagkit.metrics", "nagkit.space"},
     {"nagkit.spaces"},
     {"nagkit.benchmarks", "nagkit.networks", "nagkit.predictors"},

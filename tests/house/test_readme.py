@@ -1,4 +1,4 @@
-"""The example of the README runs as it is printed, and gives a network that works."""
+"""The examples of the README run as they are printed, and give what the text says."""
 
 import contextlib
 import io
@@ -7,15 +7,30 @@ from pathlib import Path
 
 import torch
 
+from nagkit.run import Run
+
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_example_prints_a_network_that_runs():
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+def printed_by(place):
+    """What the example at this place prints."""
+    example = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)[place]
     assert len([line for line in example.splitlines() if line and not line.startswith("import")]) <= 10
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(example, "README.md", "exec"), {})  # noqa: S102 - our own text
+        exec(compile(f"import nagkit\n{example}", "README.md", "exec"), {})  # noqa: S102 - our own text
+    return printed.getvalue()
+
+
+def test_the_first_example_prints_a_network_that_runs():
     module: dict = {"__name__": "found"}
-    exec(compile(printed.getvalue(), "network", "exec"), module)  # noqa: S102 - what our own code has written
+    exec(compile(printed_by(0), "network", "exec"), module)  # noqa: S102 - what our own code has written
     assert module["Network"]().eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+
+
+def test_the_second_example_searches_within_its_limit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "latency_cpu" in printed_by(1)
+    told = Run.open("runs/first.sqlite").told()
+    assert len(told) == 100
+    assert any(row.values[1] <= 0.4 for row in told)

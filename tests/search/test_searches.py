@@ -22,7 +22,7 @@ def name(request):
 
 
 class TestSearches(SearchContract):
-    @pytest.fixture(params=[ONE, TWO], ids=["one objective", "two objectives"])
+    @pytest.fixture(params=[ONE, pytest.param(TWO, marks=pytest.mark.slow)], ids=["one objective", "two objectives"])
     def make(self, request, name):
         return lambda seed, constraints=(): search(name, SPACE, request.param, constraints, seed=seed)
 

@@ -1,0 +1,49 @@
+"""Linear algebra on one thread, and as before afterwards."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import scipy.linalg
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from nagkit.checks.search import COUNT, symbols
+from nagkit.metrics import Objective
+from nagkit.search import search
+from nagkit.spaces.nas_bench_201 import NasBench201
+from nagkit.threads import one_thread
+
+
+def threads():
+    """How many threads each library of linear algebra uses now."""
+    scipy.linalg.cholesky(np.eye(2))
+    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_there_is_one_thread_inside_and_as_many_as_before_afterwards():
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        with one_thread():
+            assert set(threads().values()) == {1}
+        assert threads() == before
+
+
+def test_a_search_asks_on_one_thread(monkeypatch):
+    seen = []
+    made = search("random", NasBench201(), [Objective(COUNT, symbols)], seed=0)
+    propose = made._propose
+    monkeypatch.setattr(made, "_propose", lambda: seen.append(set(threads().values())) or propose())
+    with threadpool_limits(2, user_api="blas"):
+        made.ask(2)
+    assert seen == [{1}, {1}]
+
+
+def test_an_error_inside_leaves_it_as_before():
+    before = threads()
+    with ThreadPoolExecutor(1) as pool:
+        assert isinstance(pool.submit(_fails).exception(), ZeroDivisionError)
+    assert threads() == before
+
+
+def _fails():
+    with one_thread():
+        return 1 / 0
