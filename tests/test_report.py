@@ -343,3 +343,29 @@ def test_the_datasheet_says_how_reliable_the_embedded_table_is(tmp_path):
     assert figures["reliability of one seed, test_accuracy, upper half"]["value"] < mean["value"] < 1
     assert mean["low"] <= mean["value"] <= mean["high"]
     assert figures["tau of validation and test, accuracy, all"]["value"] > figures["tau with params"]["value"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("asked", "figure", "higher"),
+    [
+        ({}, "mean regret of test_accuracy on the way", "random"),
+        ({"cost": "latency_cpu", "limit": 0.4}, "mean regret of test_accuracy on the way", "random"),
+        ({"cost": "params"}, "hypervolume ratio @60", "bayesian"),
+    ],
+)
+def test_a_race_says_who_was_better(tmp_path, asked, figure, higher):
+    if not digits.present("mid8"):
+        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
+    folder = report("race", {"searches": "bayesian", "budget": 60, "seeds": 3, **asked}, tmp_path / "out")
+    figures = json.loads((folder / "result.json").read_text())
+    assert {name.partition(":")[0] for name in figures} == {"random", "local", "enumeration", "bayesian"}
+    others = {"random": "bayesian", "bayesian": "random"}
+    assert figures[f"{higher}: {figure}"]["value"] > figures[f"{others[higher]}: {figure}"]["value"]
+    assert "Race of searches" in (folder / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_race_with_a_limit_to_nothing_is_refused(tmp_path):
+    with pytest.raises(NagkitError, match="cost must name a metric"):
+        report("race", {"limit": 3}, tmp_path / "out")
