@@ -54,6 +54,8 @@ class Band:
         for name in ("x", "y", "low", "high"):
             values = arguments.finite(name, getattr(self, name), None if name == "x" else len(self.x))
             object.__setattr__(self, name, tuple(values.tolist()))
+        if not all(low <= y <= high for low, y, high in zip(self.low, self.y, self.high, strict=True)):
+            raise ArgumentError("low, y and high must be in this order at every x.")
 
 
 def curves_figure(curves: Sequence[Curve], right: Metric, up: Metric, setting: str) -> Picture:

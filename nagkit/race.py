@@ -4,9 +4,9 @@ Notation: q architectures evaluated, m metrics of a search (objectives, then con
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.executors import InProcess, results
 from nagkit.metrics import Constraint, Objective
-from nagkit.search import Evaluated, Search, run, search
+from nagkit.search import Asked, Left, Search, run, search
 from nagkit.space import ENUMERABLE, SearchSpace
 
 BASELINES = ("random", "local", "enumeration")  # in every race; the last where the space can be listed
@@ -57,7 +57,7 @@ class Course:
 class Heat:
     """One search with one seed: what it asked for so far, in the order of the answers, and its CPU seconds.
 
-    The seconds are those of asking, looking up and telling; ``ended`` says whether there is nothing more to come.
+    The seconds are those of asking, looking up and telling on its thread; ``ended`` says that nothing more will come.
     """
 
     entrant: str
@@ -73,29 +73,34 @@ class Heat:
 
 @dataclass
 class _Lane:
-    """A heat that goes on; it may be sent to another process before it has begun."""
+    """A heat that goes on; it may be sent to another process while nobody walks it."""
 
     search: Search
     budget: int
     heat: Heat
-    events: Iterator[Any] | None = None
+    waiting: dict[int, Int[np.ndarray, "L"]] = field(default_factory=dict)  # asked for and not told, by number
 
     def advance(self, steps: int) -> Heat:
-        """The heat after so many more evaluations, or at its end."""
-        began = time.process_time()
-        self.events = run(self.search, self.budget) if self.events is None else self.events
-        tokens, values = [self.heat.tokens], [self.heat.values]
-        while len(tokens) <= steps:
-            event = next(self.events, None)
-            if event is None:
-                break
-            if isinstance(event, Evaluated):
+        """The heat after so many more evaluations, or at its end; what was done before an error stays done."""
+        heat, began, wanted = self.heat, time.thread_time(), len(self.heat) + steps
+        tokens, values = [heat.tokens], [heat.values]
+        try:
+            for event in run(self.search, self.budget, left=Left(len(heat) + len(self.waiting), self.waiting)):
+                if isinstance(event, Asked):
+                    self.waiting = self.waiting | dict(enumerate(event.tokens, event.first))
+                    continue
+                self.waiting = {n: row for n, row in self.waiting.items() if n != event.number}
                 tokens.append(event.tokens[None])
                 values.append(event.values[None])
-        self.heat.tokens, self.heat.values = np.concatenate(tokens), np.concatenate(values)
-        self.heat.seconds += time.process_time() - began
-        self.heat.ended = len(tokens) <= steps or len(self.heat) == self.budget
-        return self.heat
+                if len(heat) + len(tokens) - 1 == min(wanted, self.budget):
+                    break
+            else:
+                heat.ended = True
+        finally:
+            heat.tokens, heat.values = np.concatenate(tokens), np.concatenate(values)
+            heat.seconds += time.thread_time() - began
+        heat.ended |= len(heat) == self.budget
+        return heat
 
 
 def _whole(lane: _Lane) -> Heat:
@@ -126,7 +131,7 @@ class Race:
             raise ArgumentError(
                 f"entrants must be options by name, such as {{'bayesian': {{}}}}; got {self.entrants!r}."
             )
-        self.seeds = tuple(arguments.seed("seeds", seed) for seed in self.seeds)
+        self.seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ArgumentError(f"seeds must hold at least one, each once; got {self.seeds}.")
         baselines = BASELINES if self.course.space.size <= ENUMERABLE else BASELINES[:-1]
@@ -136,6 +141,8 @@ class Race:
     def _lane(self, name: str, seed: int) -> _Lane:
         options = {"search": name, **self.entrants[name]}
         course, kind = self.course, options.pop("search")
+        if taken := sorted(set(options) & {"name", "space", "objectives", "constraints", "seed"}):
+            raise ArgumentError(f"entrants[{name!r}] must hold options of its search; {taken[0]} is the race's to say.")
         made = search(kind, course.space, course.objectives, course.constraints, seed=seed, **options)
         empty = np.empty((0, len(course.space.slots)), np.int64), np.empty((0, len(made.metrics)))
         return _Lane(made, self.budget, Heat(name, seed, *empty))
@@ -151,12 +158,10 @@ class Race:
         return all(heat.ended for heat in self.heats)
 
     def run(self, executor: Executor | None = None) -> Iterator[Heat]:
-        """Every heat that has not begun, each when it has ended; in this process, or where the executor says.
+        """Every heat that has not ended, each when it has; in this process, or where the executor says.
 
-        Heats that ``laps`` has begun go on here. Leave this and call it again to go on with what is left.
+        Leave this and call it again to go on with what is left.
         """
-        for lane in self._begun():
-            yield lane.advance(lane.budget)
         places = {(lane.heat.entrant, lane.heat.seed): lane for lane in self._lanes if not lane.heat.ended}
         for finished in results(executor or InProcess(), _whole, list(places.values())):
             for heat in finished:
@@ -164,7 +169,7 @@ class Race:
                 yield heat
 
     def laps(self, steps: int = 1) -> Iterator[list[Heat]]:
-        """All heats after every so many evaluations of each, side by side in this process.
+        """All heats after every so many evaluations of each, side by side in this process; copies, which stay so.
 
         Stop by leaving; call this again to go on from there.
         """
@@ -173,7 +178,4 @@ class Race:
             for lane in self._lanes:
                 if not lane.heat.ended:
                     lane.advance(steps)
-            yield self.heats
-
-    def _begun(self) -> Iterable[_Lane]:
-        return [lane for lane in self._lanes if lane.events is not None and not lane.heat.ended]
+            yield [replace(heat) for heat in self.heats]

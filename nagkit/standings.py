@@ -104,9 +104,10 @@ class Standings:
     # ----------------------------------------------------------------------------------------- several objectives
 
     def hypervolume(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
-        """Which part of the ground's hypervolume each heat dominates after so many evaluations, as judged.
+        """Which part of the ground's hypervolume the front of each heat dominates after so many evaluations.
 
-        The reference point is the worst of each objective on the ground, in the units of the judges.
+        The front is that of what was seen; its hypervolume is that of the judged values. The reference point is the
+        worst of each objective on the ground, in the units of the judges.
         """
         import moocore
 
@@ -114,8 +115,12 @@ class Standings:
         reference, front = ground.max(0), ground[moocore.is_nondominated(ground)]
         whole, rows = moocore.hypervolume(front, ref=reference), []
         for heat in self._of(entrant):
-            costs = np.where(heat.usable[:, None], -heat.judged, reference)
-            rows.append([moocore.hypervolume(costs[:count], ref=reference) / whole for count in at])
+            row = []
+            for count in _counts(at):
+                early = np.flatnonzero(heat.usable[:count])
+                seen = early[moocore.is_nondominated(-heat.seen[early], keep_weakly=True)] if len(early) else early
+                row.append(moocore.hypervolume(-heat.judged[seen], ref=reference) / whole if len(seen) else 0.0)
+            rows.append(row)
         return np.array(rows)
 
     def limit_regret(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
@@ -130,7 +135,7 @@ class Standings:
         worst = ground.judged[ground.usable, 0].min()
         for heat in self._of(entrant):
             row = []
-            for count in at:
+            for count in _counts(at):
                 early = np.arange(len(heat.seen)) < count
                 places = [heat.best(heat.seen[:, 0], early & (heat.seen[:, 1] >= limit)) for limit in limits]
                 row.append(np.mean(best - np.where(np.array(places) < 0, worst, heat.judged[places, 0])))
@@ -186,10 +191,12 @@ class Standings:
     def figures(self, at: Sequence[int]) -> dict[tuple[str, str], Estimate]:
         """Every figure by entrant and name, means over seeds with 95 % intervals; ``at`` numbers of evaluations.
 
+        Numbers that no heat has come to yet are left out.
         The median of queries comes with the interval of its order statistics, and is missing where half of the heats
         never had the optimum.
         """
-        at = [arguments.whole("at", count) for count in at]
+        longest, ended = max(map(len, self.heats)), all(heat.ended for heat in self.heats)
+        at = [count for count in _counts(at) if ended or count <= longest]
         found: dict[tuple[str, str], Estimate] = {}
         for entrant in self.entrants:
             what = self._of_one(entrant, at) if len(self.course.objectives) == 1 else self._of_several(entrant, at)
@@ -238,6 +245,11 @@ class Standings:
             raise ArgumentError(
                 f"course must have {count} objective{'s' * (count > 1)} for this figure; it has {here}."
             )
+
+
+def _counts(at: Sequence[int]) -> list[int]:
+    """Numbers of evaluations, checked."""
+    return [arguments.whole("at", count) for count in arguments.several("at", at, int)]
 
 
 def _reach(rows: Float[np.ndarray, "s q"]) -> Float[np.ndarray, "q"]:

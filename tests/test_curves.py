@@ -69,5 +69,7 @@ def test_a_band_is_a_line_before_its_area():
 def test_bands_that_do_not_fit_are_refused():
     with pytest.raises(ArgumentError, match=r"low must have shape \(2,\)"):
         Band("local", [1, 2], [3, 1], [2], [4, 2])
+    with pytest.raises(ArgumentError, match="low, y and high must be in this order"):
+        Band("local", [1, 2], [3, 1], [2, 2], [4, 2])
     with pytest.raises(ArgumentError, match="bands must hold 1 to 8 bands; got 9"):
         bands_figure([Band("a", [1], [1], [1], [1])] * 9, DISTINCT, SHARE)

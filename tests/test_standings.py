@@ -52,6 +52,11 @@ def single(request):
     return request.param, heats(request.param)
 
 
+def dominates(a, b):
+    """Whether costs a are as small as b in all and smaller in one."""
+    return (a <= b).all() and (a < b).any()
+
+
 def of(found, entrant):
     return [heat for heat in found if heat.entrant == entrant]
 
@@ -104,8 +109,10 @@ def test_hypervolume_is_a_part_of_that_of_all():
     for entrant in standings.entrants:
         for heat, row in zip(of(found, entrant), standings.hypervolume(entrant, [1, 15]), strict=True):
             own = np.stack([-judged(heat.tokens), price(heat.tokens)], axis=1)
+            seen = np.stack([-symbols(heat.tokens), price(heat.tokens)], axis=1)
             for count, ratio in zip([1, 15], row, strict=True):
-                expected = moocore.hypervolume(own[:count], ref=worst) / moocore.hypervolume(truth, ref=worst)
+                front = [a for a in range(count) if not any(dominates(seen[b], seen[a]) for b in range(count))]
+                expected = moocore.hypervolume(own[front], ref=worst) / moocore.hypervolume(truth, ref=worst)
                 assert ratio == pytest.approx(expected)
                 assert 0 <= ratio <= 1
     everything = Heat("all", 0, ALL, np.stack([symbols(ALL), price(ALL)], axis=1))
@@ -155,7 +162,8 @@ def test_figures_say_all_of_it_with_intervals(single):
 
 def test_figures_of_several_objectives():
     figures = Standings(TWO, heats(TWO)).figures([5, 15])
-    assert figures["random", "hypervolume ratio @15"].value >= figures["random", "hypervolume ratio @5"].value
+    ratios = Standings(TWO, heats(TWO)).hypervolume("random", [15])[:, 0]
+    assert figures["random", "hypervolume ratio @15"] == Estimate.of(ratios, "1")
     assert figures["random", "regret of judged by limits to price @15"].unit == "points"
 
 
@@ -192,6 +200,26 @@ def test_the_median_has_the_interval_of_its_order_statistics():
     low, high = int(found.low), int(found.high)  # the queries are 1 to 20, so each is its own rank
     assert 1 - 2 * stats.binom.cdf(low - 1, 20, 0.5) >= 0.95 > 1 - 2 * stats.binom.cdf(low, 20, 0.5)
     assert low + high == 21
+
+
+def test_numbers_that_no_heat_has_come_to_are_left_out():
+    tokens = ALL[:3]
+    going = Heat("a", 0, tokens, symbols(tokens)[:, None])
+    over = Heat("a", 0, tokens, symbols(tokens)[:, None], ended=True)
+    for heat, expected in ((going, {"3"}), (over, {"3", "9"})):
+        names = [name for _, name in Standings(Course(SPACE, [SEEN]), [heat]).figures([3, 9])]
+        assert {name.partition("@")[2] for name in names if "@" in name} == expected
+
+
+def test_the_front_is_of_what_was_seen():
+    """What is seen says that the second is better, and the judge that the first is."""
+    rows = np.array([[2, 4, 4, 4, 4, 4], [3, 4, 4, 4, 4, 4]])
+    course = Course(SPACE, [SEEN, COST], judges=[Objective(TEST, lambda t: -symbols(t)), COST])
+    assert (price(rows) == price(rows)[0]).all()
+    values = np.stack([symbols(rows), price(rows)], axis=1)
+    both, second = (Heat("a", 0, rows[start:], values[start:]) for start in (0, 1))
+    ratios = [Standings(course, [heat]).hypervolume("a", [2])[0, 0] for heat in (both, second)]
+    assert ratios[0] == ratios[1]
 
 
 def test_a_median_that_was_not_reached_is_left_out():

@@ -37,6 +37,17 @@ def test_a_search_asks_on_one_thread(monkeypatch):
     assert seen == [{1}, {1}]
 
 
+def test_whoever_leaves_last_ends_it():
+    with threadpool_limits(2, user_api="blas"):
+        before, first, second = threads(), one_thread(), one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(threads().values()) == {1}
+        second.__exit__(None, None, None)
+        assert threads() == before
+
+
 def test_an_error_inside_leaves_it_as_before():
     before = threads()
     with ThreadPoolExecutor(1) as pool:

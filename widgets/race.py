@@ -59,8 +59,8 @@ class LiveRace(ipw.VBox):
         budget: int = 96,
         seeds: int = 5,
     ) -> None:
-        offered = dict.fromkeys((table, *available()) if table else available())
-        for name in searches:
+        offered = dict.fromkeys((benchmark(table).name, *available()) if table is not None else available())
+        for name in arguments.several("searches", searches, str):
             arguments.one_of("each of searches", name, CHOICES)
         self.table = ipw.Dropdown(options=list(offered), description="Table", **_LOOK)
         self.wish = ipw.Dropdown(
@@ -118,8 +118,9 @@ class LiveRace(ipw.VBox):
         self.worker.stop()
 
     def _forget(self, _: Any) -> None:
-        """Something else is chosen: the next Start begins a new race."""
-        self._race, self.start.description = None, "Start"
+        """Something else is chosen: the next Start begins a new race. What runs already is not changed by it."""
+        if self.worker.state == "idle":
+            self._race, self.start.description = None, "Start"
 
     def _made(self) -> Race:
         table = benchmark(self.table.value)
@@ -165,7 +166,7 @@ class LiveRace(ipw.VBox):
             self._say(text, refused=True)
         elif race is not None:
             self.start.description = "Start" if race.ended else "Resume"
-            self._say("All have spent their budget." if race.ended else "Stopped; Resume goes on from here.")
+            self._say("All have ended." if race.ended else "Stopped; Resume goes on from here.")
             if count := min(map(len, race.heats)):
                 self.result.value = tables.standings(Standings(race.course, race.heats).figures([count]))
 

@@ -1,4 +1,4 @@
-"""What the studio shows as plain text: the best architectures, one architecture and its code, and messages.
+"""What the studio and the race show as plain text: the best architectures, code, standings and messages.
 
 Everything is escaped; colours are those of the page.
 """
@@ -95,7 +95,7 @@ def hover(snapshot: Snapshot) -> list[str]:
 
 
 def sentence(text: str) -> str:
-    """What the DAG shows, in words."""
+    """What a picture shows, in words."""
     return f"<div class='nagkit'>{html.escape(text)}</div>"
 
 

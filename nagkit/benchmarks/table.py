@@ -116,6 +116,10 @@ class Table:
     def __repr__(self) -> str:
         return self.sentence()
 
+    def __reduce__(self) -> tuple[type["Table"], tuple[Columns]]:
+        """Another process gets the numbers themselves, as it may not have the file."""
+        return Table, (self._columns,)
+
     def _place(self, identity: str) -> Int[np.ndarray, "size"] | None:
         """Where each row of the space lies in the rows of an identity, -1 where nowhere.
 

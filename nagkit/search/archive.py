@@ -58,10 +58,11 @@ class Archive:
     def new(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n"]:
         """Which of these may be asked for: the first of each class that is unknown and meets every exact constraint."""
         known, found = set(self._known), []
-        for key in self._keys(tokens):
-            found.append(key not in known)
-            known.add(key)
-        return np.array(found, dtype=bool) & self.allowed(tokens)
+        for key, allowed in zip(self._keys(tokens), self.allowed(tokens), strict=True):
+            found.append(allowed and key not in known)
+            if allowed:
+                known.add(key)
+        return np.array(found, dtype=bool)
 
     def fresh(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "k L"]:
         """Up to n random architectures that may be asked for; fewer only where hardly any or none are left."""

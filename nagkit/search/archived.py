@@ -25,7 +25,8 @@ class ArchivedSearch(ABC):
         constraints: bounds on measured metrics, or on exact ones, which then hold for everything that is asked for
         seed: of the random state
         identity: what counts as the same architecture, one of ``space.identities``; when None the coarsest for a single
-            objective, and the finest where costs are measured too, as these depend on what is written
+            objective, and the finest for several or with constraints that are not exact, as costs depend on what is
+            written
     """
 
     name: str

@@ -4,6 +4,7 @@ Notation: n architectures told with finite values, m candidates, k objectives, L
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from numbers import Real
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit import arguments
-from nagkit.errors import ArgumentError
+from nagkit.errors import ArgumentError, PackageMissingError
 from nagkit.search.acquisition import (
     expected_hypervolume_improvement,
     expected_improvement,
@@ -62,6 +63,8 @@ class BayesianSearch(ArchivedSearch):
         self.initial = arguments.whole("initial", initial, low=2)
         allowed = ACQUISITIONS[min(len(self.objectives), max(ACQUISITIONS))]
         self.acquisition = arguments.one_of(f"acquisition for {len(self.objectives)} objectives", acquisition, allowed)
+        if self.acquisition == "qlognehvi" and find_spec("botorch") is None:
+            raise PackageMissingError("The acquisition qlognehvi needs BoTorch: pip install 'nagkit[botorch]'.")
         self.betas = [arguments.real("betas", beta, 0, 100) for beta in arguments.several("betas", betas, Real)]
         if not self.betas:
             raise ArgumentError("betas must hold at least one number from 0 to 100.")

@@ -5,7 +5,8 @@ Scores are standard normal, more is better. Values of exact metrics are asked fo
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,20 +14,24 @@ from scipy import special
 
 from nagkit.metrics import Constraint
 from nagkit.predictors.gaussian_process import Features, Kernel, Posterior
-from nagkit.predictors.ranks import RankScale
+from nagkit.predictors.ranks import RankScale, rank_normal
 from nagkit.search.archive import Archive
 
+Scored = Callable[[Float[np.ndarray, "n"]], Float[np.ndarray, "n"]]
 GROWTH = 1.3  # kernels are learned anew when there are so many times as many labels
 
 
 class Kernels(dict[tuple[int, int], Kernel]):
     """Kernels by column and number of labels, as far as they are learned."""
 
-    def learned(self, column: int, features: Features, targets: Float[np.ndarray, "n"]) -> Kernel:
-        """The kernel for these labels, learned from the first of them, so many that it stays for a while."""
-        count = settled(len(targets))
+    def learned(self, column: int, features: Features, values: Float[np.ndarray, "n"], scored: Scored) -> Kernel:
+        """The kernel for these values, learned from the first of them, so many that it stays for a while.
+
+        Those are scored without the others, so that it does not matter when the kernel is first asked for.
+        """
+        count = settled(len(values))
         if (column, count) not in self:
-            self[column, count] = Kernel.likeliest(features.first(count), targets[:count])
+            self[column, count] = Kernel.likeliest(features.first(count), scored(values[:count]))
         return self[column, count]
 
 
@@ -48,7 +53,7 @@ class Belief:
         self.tokens, self.feasible, values = archive.tokens[known], archive.feasible()[known], archive.values[known].T
         self._scales = [RankScale.of(o.metric, v) for o, v in zip(archive.objectives, values, strict=False)]
         self.scores = np.stack([s.to_scores(v) for s, v in zip(self._scales, values, strict=False)], axis=1)
-        self._bounded = dict(zip(archive.constraints, values[len(archive.objectives) :], strict=True))
+        self._values = values
         self._features = Features.of(archive.space, self.tokens)
         self._posteriors: dict[int, Posterior] = {}
 
@@ -59,7 +64,7 @@ class Belief:
             if objective.exact:
                 columns.append((self._scales[j].to_scores(objective.values(tokens)), np.zeros(len(tokens))))
             else:
-                columns.append(self._posterior(j, self.scores[:, j]).mean_and_spread(features))
+                columns.append(self._posterior(j).mean_and_spread(features))
         mean, spread = (np.stack(part, axis=1) for part in zip(*columns, strict=True))
         return mean, spread
 
@@ -78,29 +83,36 @@ class Belief:
             if objective.exact:
                 yield self._scales[j].to_scores(objective.values(tokens)), np.zeros((len(tokens), len(tokens)))
             else:
-                yield self._posterior(j, self.scores[:, j]).mean_and_covariance(features)
+                yield self._posterior(j).mean_and_covariance(features)
 
     def odds(self, tokens: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m"]:
         """How likely each candidate meets all measured constraints."""
         odds = np.ones(len(tokens))
         features = Features.of(self._archive.space, tokens)
-        for j, (constraint, values) in enumerate(self._bounded.items(), start=len(self._scales)):
+        for column, constraint in enumerate(self._archive.constraints, start=len(self._scales)):
             if not constraint.exact:
-                odds *= self._odds(j, constraint, values, features)
+                odds *= self._odds(column, constraint, features)
         return odds
 
-    def _odds(
-        self, column: int, constraint: Constraint, values: Float[np.ndarray, "n"], features: Features
-    ) -> Float[np.ndarray, "m"]:
-        centre, unit = values.mean(), values.std() or 1.0
-        mean, spread = self._posterior(column, (values - centre) / unit).mean_and_spread(features)
+    def _odds(self, column: int, constraint: Constraint, features: Features) -> Float[np.ndarray, "m"]:
+        centre, unit = _centre_and_unit(self._values[column])
+        mean, spread = self._posterior(column).mean_and_spread(features)
         spread = np.maximum(spread, 1e-9)
         low, high = ((bound - centre) / unit for bound in (constraint.low, constraint.high))
         return special.ndtr((high - mean) / spread) - special.ndtr((low - mean) / spread)
 
-    def _posterior(self, column: int, targets: Float[np.ndarray, "n"]) -> Posterior:
+    def _scored(self, column: int, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """What a Gaussian process learns of these values."""
+        if column < len(self._scales):
+            return rank_normal(self._archive.objectives[column].metric.sign * values)
+        centre, unit = _centre_and_unit(values)
+        return (values - centre) / unit
+
+    def _posterior(self, column: int) -> Posterior:
         if column not in self._posteriors:
-            kernel = self._kernels.learned(column, self._features, targets)
+            scored = partial(self._scored, column)
+            targets = scored(self._values[column])
+            kernel = self._kernels.learned(column, self._features, self._values[column], scored)
             posterior = Posterior(kernel, self._features, targets)
             if len(pending := self._archive.pending):
                 waiting = Features.of(self._archive.space, pending)
@@ -108,3 +120,8 @@ class Belief:
                 posterior = Posterior(kernel, self._features.and_those_of(waiting), believed)
             self._posteriors[column] = posterior
         return self._posteriors[column]
+
+
+def _centre_and_unit(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
+    """Mean and standard deviation of values; 1 where all are equal."""
+    return float(values.mean()), float(values.std()) or 1.0

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from nagkit.errors import PackageMissingError
 from nagkit.search.belief import Belief
 
 if TYPE_CHECKING:
@@ -37,11 +36,9 @@ def noisy_hypervolume_improvement(
 
 
 def _acquisition(belief: Belief, seed: int) -> "AcquisitionFunction":
-    try:
-        from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
-        from botorch.sampling import SobolQMCNormalSampler
-    except ImportError:
-        raise PackageMissingError("The acquisition qlognehvi needs BoTorch: pip install 'nagkit[botorch]'.") from None
+    from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+    from botorch.sampling import SobolQMCNormalSampler
+
     return qLogNoisyExpectedHypervolumeImprovement(
         _model(belief),
         belief.scores.min(0).tolist(),

@@ -42,7 +42,7 @@ class OptunaSearch(ArchivedSearch):
 
     def state(self) -> dict[str, Any]:
         """The archive, the random state and the trials with what the sampler noted on them."""
-        return {**super().state(), "trials": [{"tokens": row, "noted": noted} for row, noted in self._trials]}
+        return {**super().state(), "trials": [{"tokens": row, "noted": noted} for row, noted in deepcopy(self._trials)]}
 
     def _restore(self, state: dict[str, Any]) -> None:
         super()._restore(state)
@@ -111,7 +111,7 @@ class OptunaSearch(ArchivedSearch):
             params[name], distributions[name] = tokens[l], CategoricalDistribution(choices)
             partial[0, l] = tokens[l]
         (values,) = self.archive.values_of(row)
-        about: dict[str, Any] = {"params": params, "distributions": distributions, "system_attrs": noted}
+        about: dict[str, Any] = {"params": params, "distributions": distributions, "system_attrs": deepcopy(noted)}
         if values is None and self.archive.allowed(row)[0]:
             return create_trial(state=TrialState.RUNNING, **about)
         if values is None or not np.isfinite(values).all():

@@ -12,7 +12,7 @@ def race(open_notebook):
     """The notebook after all its cells have run in a kernel of its own."""
     opened = open_notebook(NOTEBOOK)
     opened.run_all()
-    said(opened.page, "All have spent their budget")
+    said(opened.page, "All have ended")
     yield opened
     opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
@@ -43,6 +43,6 @@ def test_lines_grow_side_by_side_and_stop_and_resume_hold_them(race, outside):
     assert page.evaluate(POINTS) == held
     assert "regret of test_accuracy" in page.locator(".nagkit table").first.inner_text()
     button(page, "Resume").click()
-    said(page, "All have spent their budget")
+    said(page, "All have ended")
     page.wait_for_function(f"() => ({POINTS})().every(x => x === 96)")
     assert outside == []

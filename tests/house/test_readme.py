@@ -5,8 +5,10 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import torch
 
+import nagkit
 from nagkit.run import Run
 
 README = Path(__file__).parents[2] / "README.md"
@@ -33,4 +35,7 @@ def test_the_second_example_searches_within_its_limit(tmp_path, monkeypatch):
     assert "latency_cpu" in printed_by(1)
     told = Run.open("runs/first.sqlite").told()
     assert len(told) == 100
-    assert any(row.values[1] <= 0.4 for row in told)
+    table = nagkit.benchmark("digits/mid8")
+    cells = table.known("val_accuracy")
+    within = table.look_up(cells, "val_accuracy")[table.look_up(cells, "latency_cpu") <= 0.4]
+    assert max(row.values[0] for row in told if row.values[1] <= 0.4) >= np.quantile(within, 0.99)

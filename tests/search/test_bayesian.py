@@ -122,7 +122,7 @@ def test_scalarised_prefers_what_is_good_where_the_weight_is():
 def test_kernels_are_learned_anew_now_and_then():
     kernels, features = Kernels(), Features.of(SPACE, ALL[:60])
     for count in range(2, 60):
-        kernels.learned(0, features.first(count), np.arange(count, dtype=float))
+        kernels.learned(0, features.first(count), np.arange(count, dtype=float), lambda values: values)
     assert 10 < len(kernels) < 25
 
 

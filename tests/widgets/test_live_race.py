@@ -45,7 +45,7 @@ def test_start_draws_a_line_for_each_entrant_and_the_standings(live):
     for name, line in lines.items():
         np.testing.assert_allclose(line, live.standings.regret(name).mean(0))
     assert live.progress.value == live.progress.max == 4 * 2 * 12
-    assert "All have spent their budget" in live.status.value
+    assert "All have ended" in live.status.value
     assert "regret of test_accuracy @12" in live.result.value
     assert live.sentence.value.count("at evaluations 12") == 4
     assert (live.start.disabled, live.stop.disabled, live.start.description) == (False, True, "Start")
@@ -112,6 +112,37 @@ def test_what_fails_is_shown_and_another_try_is_allowed(live, monkeypatch):
     assert not live.start.disabled
 
 
+def test_after_a_fault_start_goes_on_where_it_was(live, monkeypatch):
+    live.start.click()
+    expected, other, propose = shown(live), panel(), type(live._race._lanes[3].search)._propose
+    failing = iter([None] * 5 + [OSError("no space")])
+
+    def once(search):
+        if (error := next(failing, None)) is not None:
+            raise error
+        return propose(search)
+
+    monkeypatch.setattr(type(live._race._lanes[3].search), "_propose", once)
+    other.start.click()
+    assert "no space" in other.status.value
+    other.start.click()
+    assert "All have ended" in other.status.value
+    assert shown(other) == expected
+
+
+def test_a_control_that_changes_while_it_runs_changes_nothing(live):
+    async def changed():
+        other = panel()
+        other.start.click()
+        other.seeds.value = 3
+        await until(lambda: not other.start.disabled)
+        return other
+
+    other = asyncio.run(changed())
+    assert "All have ended" in other.status.value
+    assert len(other._race.heats) == 8
+
+
 def test_impossible_panels_are_refused(as_a_user):
     with pytest.raises(ArgumentError, match="each of searches must be one of"):
         panel(searches=("rnd",))
@@ -119,6 +150,10 @@ def test_impossible_panels_are_refused(as_a_user):
         panel(wish="speed")
     with pytest.raises(ArgumentError, match="budget must be"):
         panel(budget=3)
+    with pytest.raises(ArgumentError, match="put the one str into"):
+        panel(searches="evolution")
+    with pytest.raises(ArgumentError, match="benchmark must be one of"):
+        panel(table="nope")
 
 
 def test_the_panel_has_one_button_to_start_and_one_to_stop(live):
