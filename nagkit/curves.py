@@ -1,6 +1,7 @@
 """Pictures of what happens while something grows: named curves of labelled points, or lines with intervals.
 
-Notation: p points on a curve. Curves differ in colour, dash and mark at once (colours: Okabe & Ito, 2008).
+Notation: p points on a curve. The first eight curves differ in colour, dash and mark at once (colours:
+Okabe & Ito, 2008).
 """
 
 from collections.abc import Sequence
@@ -12,15 +13,13 @@ from nagkit.errors import ArgumentError
 from nagkit.figures import Picture, metric_axes, safe
 from nagkit.metrics import Metric
 
-STROKES = (
-    ("#0072B2", "solid", "circle"),
-    ("#D55E00", "dash", "diamond"),
-    ("#009E73", "dot", "square"),
-    ("#CC79A7", "dashdot", "triangle-up"),
-    ("#E69F00", "longdash", "x"),
-    ("#56B4E9", "longdashdot", "cross"),
-    ("#994F00", "2px,2px,8px,2px", "star"),
-    ("#808080", "1px,5px", "pentagon"),
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#994F00", "#808080")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px,2px,8px,2px", "1px,5px")
+_MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star", "pentagon")
+STROKES = tuple(  # beyond the eighth a colour comes again with another dash and mark
+    (colour, _DASHES[(place + again) % 8], _MARKS[(place + again) % 8])
+    for again in range(3)
+    for place, colour in enumerate(_COLOURS)
 )
 SHADE = 0.15  # of the areas of bands
 

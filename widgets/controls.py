@@ -18,6 +18,7 @@ from nagkit_widgets.settings import (
     available,
     benchmark,
     devices,
+    goals,
     stops,
 )
 
@@ -119,7 +120,7 @@ class Controls:
         """Offer what the table has: its metrics, its devices, and sliders over the values that occur."""
         metrics = benchmark(settings.table).metrics
         with self._hushed():
-            self.objectives.options = list(metrics)
+            self.objectives.options = goals(settings.table)
             self.objectives.value = settings.objectives
             limits = dict(settings.limits)
             for name, slider in self.sizes.items():

@@ -14,7 +14,7 @@ from nagkit_widgets.settings import available, benchmark, devices
 from nagkit_widgets.worker import Worker
 
 from nagkit import arguments
-from nagkit.curves import STROKES, Band, bands_figure
+from nagkit.curves import Band, bands_figure
 from nagkit.errors import ArgumentError, NagkitError
 from nagkit.figures import CONFIG, Picture
 from nagkit.race import BASELINES, Course, Race
@@ -199,8 +199,8 @@ def _lap(race: Race) -> Lap:
 
 
 def _empty() -> dict[str, Any]:
-    """A figure with a line for as many as may ever race, all still without points."""
-    bands = [Band("", [0], [0], [0], [0]) for _ in STROKES]
+    """A figure with a line for each that may race, all still without points."""
+    bands = [Band("", [0], [0], [0], [0]) for _ in (*BASELINES, *CHOICES)]
     picture = bands_figure(bands, EVALUATIONS, HYPERVOLUME)
     data = [trace | {"x": [], "y": [], "showlegend": False} for trace in picture.data]
     layout = picture.layout | {"autosize": True, "showlegend": True}

@@ -128,6 +128,12 @@ def sizes(table: str) -> list[str]:
     return [name for name in SIZES if name in benchmark(table).metrics]
 
 
+def goals(table: str) -> list[str]:
+    """The metrics of the table, those of one training out of several last."""
+    metrics = benchmark(table).metrics
+    return sorted(metrics, key=lambda name: name.endswith(f"_seed{metrics[name].seeds}"))
+
+
 def devices(table: str) -> dict[str, str]:
     """The devices that the table was timed on, and the metric with the latency on each."""
     found: dict[str, str] = {}

@@ -57,12 +57,11 @@ class Archive:
 
     def new(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n"]:
         """Which of these may be asked for: the first of each class that is unknown and meets every exact constraint."""
-        known, found = set(self._known), []
-        for key, allowed in zip(self._keys(tokens), self.allowed(tokens), strict=True):
-            found.append(allowed and key not in known)
-            if allowed:
-                known.add(key)
-        return np.array(found, dtype=bool)
+        keys, places = self._keys(tokens), np.flatnonzero(self.allowed(tokens))[::-1].tolist()
+        first = {keys[place]: place for place in places}  # of equal keys the last one counts, which comes first
+        new = np.zeros(len(tokens), dtype=bool)
+        new[[place for key, place in first.items() if key not in self._known]] = True
+        return new
 
     def fresh(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "k L"]:
         """Up to n random architectures that may be asked for; fewer only where hardly any or none are left."""

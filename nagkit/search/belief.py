@@ -88,9 +88,10 @@ class Belief:
     def odds(self, tokens: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m"]:
         """How likely each candidate meets all measured constraints."""
         odds = np.ones(len(tokens))
-        features = Features.of(self._archive.space, tokens)
-        for column, constraint in enumerate(self._archive.constraints, start=len(self._scales)):
-            if not constraint.exact:
+        measured = [(j, each) for j, each in enumerate(self._archive.constraints, len(self._scales)) if not each.exact]
+        if measured:
+            features = Features.of(self._archive.space, tokens)
+            for column, constraint in measured:
                 odds *= self._odds(column, constraint, features)
         return odds
 
@@ -110,8 +111,9 @@ class Belief:
 
     def _posterior(self, column: int) -> Posterior:
         if column not in self._posteriors:
+            objective = column < len(self._scales)
+            targets = self.scores[:, column] if objective else self._scored(column, self._values[column])
             scored = partial(self._scored, column)
-            targets = scored(self._values[column])
             kernel = self._kernels.learned(column, self._features, self._values[column], scored)
             posterior = Posterior(kernel, self._features, targets)
             if len(pending := self._archive.pending):

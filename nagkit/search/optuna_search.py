@@ -112,16 +112,23 @@ class OptunaSearch(ArchivedSearch):
             partial[0, l] = tokens[l]
         (values,) = self.archive.values_of(row)
         about: dict[str, Any] = {"params": params, "distributions": distributions, "system_attrs": deepcopy(noted)}
-        if values is None and self.archive.allowed(row)[0]:
-            return create_trial(state=TrialState.RUNNING, **about)
-        if values is None or not np.isfinite(values).all():
+        if values is None:  # waited for, or never asked for as it is beyond an exact constraint
+            exact = {place: c.values(row)[0] for place, c in enumerate(self.constraints) if c.exact}
+            state = TrialState.RUNNING if self.archive.allowed(row)[0] else TrialState.PRUNED
+            return create_trial(state=state, constraints=self._beyond(exact), **about)
+        if not np.isfinite(values).all():
             return create_trial(state=TrialState.FAIL, **about)
         count = len(self.objectives)
-        beyond = {
-            f"{place}. {constraint.metric.name}": float(max(constraint.low - value, value - constraint.high))
-            for place, (constraint, value) in enumerate(zip(self.constraints, values[count:], strict=True))
-        }
+        beyond = self._beyond(dict(enumerate(values[count:])))
         return create_trial(values=values[:count].tolist(), constraints=beyond, **about)
+
+    def _beyond(self, values: dict[int, float]) -> dict[str, float]:
+        """How far each is beyond the bounds of the constraint at this place, below 0 where it is within."""
+        at = {place: self.constraints[place] for place in values}
+        return {
+            f"{place}. {each.metric.name}": float(max(each.low - values[place], values[place] - each.high))
+            for place, each in at.items()
+        }
 
     @abstractmethod
     def _sampler(self, seed: int) -> "optuna.samplers.BaseSampler":

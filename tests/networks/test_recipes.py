@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import asdict, replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,27 @@ def test_there_are_64_worlds_with_names_and_seeds_of_their_own():
     assert len(seeds) == 65  # the large tasks are of one seed, so that they show the same digits
     assert [*RECIPES] == ["mid8", "hard8", *(world.name for world in WORLDS)]
     assert all(recipe.name == name for name, recipe in RECIPES.items())
+
+
+def short(*numbers: float) -> str:
+    """As the datasheet writes them: ``.9–1.15``."""
+    return "–".join(f"{number:g}".removeprefix("0") for number in numbers)
+
+
+def usual(field: str):
+    """What most worlds have in a field of their recipes."""
+    return Counter(getattr(world, field) for world in WORLDS).most_common(1)[0][0]
+
+
+def test_the_datasheet_says_what_the_recipes_say():
+    told = (Path(__file__).parents[2] / "data/digits/README.md").read_text(encoding="utf-8")
+    fields = ("images", "rotation", "scale", "shift", "texture", "noise", "polarity")
+    worlds = replace(WORLDS[0], **{field: usual(field) for field in fields})
+    for name, recipe in (("`mid8`", MID8), ("`hard8`", HARD8), ("worlds", worlds)):
+        images = " / ".join(f"{count:,}" for count in recipe.images)
+        drawn = f"±{recipe.rotation:g}° | {short(*recipe.scale)} | ±{short(recipe.shift)} px"
+        added = f"{short(recipe.texture)} | {short(recipe.noise)}"
+        assert f"| {name} | {images} | {drawn} | {added} | {'either' if recipe.polarity else 'light on dark'} |" in told
 
 
 def test_no_two_worlds_are_the_same_task():

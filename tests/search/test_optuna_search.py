@@ -56,6 +56,16 @@ def test_waiting_failed_and_bounded_trials_are_told_apart(name):
     assert list(known.constraints.values()) == [2.0]
 
 
+def test_the_sampler_hears_what_is_beyond_an_exact_constraint(name):
+    made = search(name, SPACE, WISH, [Constraint(ZEROS, zeros, high=0.0, exact=True)], seed=0)
+    assert (zeros(walk(made, 12)) == 0).all()
+    beyond = [trial for trial in study(made).trials if trial.params and 0 in trial.params.values()]
+    assert beyond
+    for trial in beyond:
+        assert trial.state.name == "PRUNED"
+        assert list(trial.constraints.values()) == [list(trial.params.values()).count(0)]
+
+
 def test_constraints_steer_it(name):
     few = Constraint(ZEROS, zeros, high=0.0)
     options = {} if name == "tpe" else {"population": 8}

@@ -1,6 +1,6 @@
 import pytest
 from nagkit_widgets.controls import Controls
-from nagkit_widgets.settings import EMBEDDED, Settings, available, benchmark, devices, settings, stops
+from nagkit_widgets.settings import EMBEDDED, Settings, available, benchmark, devices, goals, settings, stops
 
 from nagkit.benchmarks import NAMES, digits
 from nagkit.errors import ArgumentError
@@ -101,3 +101,10 @@ def test_the_controls_hold_what_they_were_started_with():
     assert shown.settings.effective == pytest.approx(1e4)
     shown.automatic.value = False
     assert shown.settings == settings(table=EMBEDDED, objectives=("params", "val_loss"), limits=lowest.items(), **ends)
+
+
+def test_single_trainings_are_offered_after_their_mean():
+    offered = goals(EMBEDDED)
+    assert sorted(offered) == sorted(benchmark(EMBEDDED).metrics)
+    assert offered[0] == "val_accuracy"
+    assert all("_seed" in name for name in offered[offered.index("flops") + 1 :])
