@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blocks import Blocks
 
-from nagkit.benchmarks import benchmark, digits
+from nagkit.benchmarks import benchmark
 from nagkit.checks.search import COUNT, symbols
 from nagkit.errors import ArgumentError
 from nagkit.executors import executor
@@ -75,8 +75,6 @@ def test_laps_and_runs_and_processes_see_the_same():
 
 @pytest.mark.slow
 def test_a_table_may_be_raced_over_in_processes():
-    if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
     table = benchmark("digits/mid8")
     course = Course(SPACE, [table.objective("val_accuracy")], [table.constraint("latency_cpu", high=0.4)])
     here, there = (Race(course, {}, 8, [0]) for _ in range(2))

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nagkit
-from nagkit.benchmarks import digits
 from nagkit.errors import ArgumentError, NagkitError
 from nagkit.report import Estimate, Parameter, check, names, page, parameters, report, save_result
 
@@ -291,8 +290,6 @@ def test_a_number_that_may_be_switched_off_is_0_or_in_its_range():
     ],
 )
 def test_what_the_chosen_table_lacks_is_refused_before_a_kernel_starts(tmp_path, given, said):
-    if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
     with pytest.raises(ArgumentError, match=said):
         report("generation", given, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -300,8 +297,6 @@ def test_what_the_chosen_table_lacks_is_refused_before_a_kernel_starts(tmp_path,
 
 @pytest.mark.slow
 def test_where_labels_told_all_that_the_limits_allow_there_is_a_sentence_in_place_of_a_curve(tmp_path):
-    if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
     table, labels = nagkit.benchmark("digits/mid8"), 500
     cells, known = table.space.all(), table.known("val_accuracy")
     quickest = known[np.argmin(table.look_up(known, "latency_cpu"))]
@@ -317,8 +312,6 @@ def test_where_labels_told_all_that_the_limits_allow_there_is_a_sentence_in_plac
 
 
 def test_so_many_labels_that_too_few_are_left_to_judge_by_are_refused(tmp_path):
-    if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
     most = len(nagkit.benchmark("digits/mid8").known("val_accuracy")) - 100
     with pytest.raises(ArgumentError, match=f"labels must be a whole number from 2 to {most}"):
         report("generation", {"labels": most + 1}, tmp_path / "out")
@@ -335,8 +328,6 @@ def test_figures_are_shown_and_written_only_where_a_report_asks(tmp_path, monkey
 
 @pytest.mark.slow
 def test_the_datasheet_says_how_reliable_the_embedded_table_is(tmp_path):
-    if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
     folder = report("datasheet", {"resamples": 20}, tmp_path / "out")
     figures = json.loads((folder / "result.json").read_text())
     mean = figures["reliability of the mean, test_accuracy, upper half"]
@@ -355,8 +346,6 @@ def test_the_datasheet_says_how_reliable_the_embedded_table_is(tmp_path):
     ],
 )
 def test_a_race_says_who_was_better(tmp_path, asked, figure, higher):
-    if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
     folder = report("race", {"searches": "bayesian", "budget": 60, "seeds": 3, **asked}, tmp_path / "out")
     figures = json.loads((folder / "result.json").read_text())
     assert {name.partition(":")[0] for name in figures} == {"random", "local", "enumeration", "bayesian"}

@@ -14,15 +14,9 @@ from nagkit.networks.recipes import HELD_OUT
 from nagkit.spaces.skeleton import MICRO
 
 
-def opened(name):
-    if not digits.present(name.partition("/")[2]):
-        pytest.skip(f"the embedded table is not built: nagkit build {name}")
-    return benchmark(name)
-
-
 @pytest.fixture(params=["digits/mid8", "digits/hard8"])
 def table(request):
-    return opened(request.param)
+    return benchmark(request.param)
 
 
 class TestEmbedded(BenchmarkContract):
@@ -34,8 +28,6 @@ class TestEmbedded(BenchmarkContract):
 class TestWorld(BenchmarkContract):
     @pytest.fixture
     def benchmark(self):
-        if not worlds():
-            pytest.skip("the worlds are not built: nagkit build digits/worlds")
         return benchmark(worlds()[0])
 
 
@@ -48,14 +40,12 @@ def test_without_its_file_the_command_that_makes_it_is_said(monkeypatch, tmp_pat
 
 
 def test_an_unknown_world_is_answered_with_the_nearest():
-    if not worlds():
-        pytest.skip("the worlds are not built: nagkit build digits/worlds")
     with pytest.raises(ArgumentError, match="Did you mean 'digits/worlds/all-photo'"):
         benchmark("digits/worlds/all-foto")
 
 
 def test_the_mean_is_that_of_the_seeds():
-    table = opened("digits/mid8")
+    table = benchmark("digits/mid8")
     known = table.known("val_accuracy")
     assert table.metrics["val_accuracy"].seeds == "0, 1, 2"
     for metric in ("val_accuracy", "test_accuracy", "val_loss", "test_loss"):
@@ -67,7 +57,7 @@ def test_the_mean_is_that_of_the_seeds():
 
 
 def test_reliability_and_agreement_are_as_the_datasheet_promises():
-    table = opened("digits/mid8")
+    table = benchmark("digits/mid8")
     known = table.known("test_accuracy")
     accuracy = table.look_up(known, "test_accuracy")
     upper = known[accuracy >= np.median(accuracy)]
@@ -76,8 +66,6 @@ def test_reliability_and_agreement_are_as_the_datasheet_promises():
 
 
 def test_every_class_has_a_training_in_exactly_one_world():
-    if not worlds():
-        pytest.skip("the worlds are not built: nagkit build digits/worlds")
     tables = [benchmark(name) for name in worlds()]
     counts = [len(table.known("val_accuracy")) for table in tables]
     assert len(tables) == 64

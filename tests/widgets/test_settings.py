@@ -2,14 +2,8 @@ import pytest
 from nagkit_widgets.controls import Controls
 from nagkit_widgets.settings import EMBEDDED, Settings, available, benchmark, devices, goals, settings, stops
 
-from nagkit.benchmarks import NAMES, digits
+from nagkit.benchmarks import NAMES
 from nagkit.errors import ArgumentError
-
-
-@pytest.fixture(autouse=True)
-def table():
-    if not digits.present("mid8"):
-        pytest.skip("the embedded table is not built: nagkit build digits/mid8")
 
 
 @pytest.mark.parametrize(
