@@ -86,14 +86,17 @@ def verify(ctx: click.Context, sources: tuple[str, ...]) -> None:
 
 @app.command()
 @click.argument("name")
-@click.option("--limit", type=click.IntRange(1), help="Cells to have in the end.  [default: all of them]")
+@click.option("--limit", type=click.IntRange(1), help="Train and time only so many cells.  [default: all of them]")
 @click.option("--seconds", type=click.FloatRange(0), help="Leave off after this time.  [default: when done]")
 @click.option("--workers", help="How many processes train, or a Dask scheduler's address.  [default: this process]")
+@click.option("--ledger", type=click.Path(path_type=Path), help="Finished work.  [default: runs/build/digits.sqlite]")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of tables.  [default: the one nagkit opens]")
-def build(name: str, limit: int | None, seconds: float | None, workers: str | None, out: Path | None) -> None:
-    """Train and time the networks of a table, and write it; work that was left off goes on where it was.
+def build(  # noqa: PLR0913, PLR0917 - one for each option
+    name: str, limit: int | None, seconds: float | None, workers: str | None, ledger: Path | None, out: Path | None
+) -> None:
+    """Train and time what a table lacks, and write it; work that was left off goes on where it was.
 
-    NAME is digits/mid8, digits/hard8 or digits/worlds.
+    NAME is digits/mid8, digits/hard8 or digits/worlds. A Dask scheduler needs pip install 'nagkit[dask]'.
     """
     import time
 
@@ -102,7 +105,7 @@ def build(name: str, limit: int | None, seconds: float | None, workers: str | No
     from nagkit import executors
     from nagkit.networks import builder
 
-    work, folder = builder.build(name), builder.shipped() if out is None else out
+    work, folder = builder.build(name, ledger), builder.shipped() if out is None else out
     _writable(folder)
     end = float("inf") if seconds is None else time.monotonic() + seconds
     bars: dict[str, tqdm] = {}  # one for each stage, whose estimate of what remains is its own
@@ -128,7 +131,9 @@ def _writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        raise ArgumentError(f"out must be a folder that can be made; {folder} cannot: {fault.strerror}.") from None
+        raise ArgumentError(
+            f"out must be a folder that can be made; {folder} cannot: {fault.strerror}. Name another with --out."
+        ) from None
     if not os.access(folder, os.W_OK):
         raise ArgumentError(f"out must be a folder that can be written; {folder} cannot. Name another with --out.")
 

@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from safetensors import safe_open
@@ -15,6 +16,10 @@ from nagkit.benchmarks.registry import CACHE, UPSTREAM
 from nagkit.benchmarks.table import Table
 from nagkit.cli import app
 from nagkit.diffusion.denoiser import load
+from nagkit.networks import builder
+from nagkit.networks.builder import shipped
+from nagkit.networks.recipes import ImageRecipe
+from nagkit.networks.training import TrainingRecipe
 from nagkit.spaces import space
 
 PROGRAM = Path(sys.executable).with_name("nagkit")
@@ -122,17 +127,39 @@ def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_build_leaves_a_table_and_goes_on_where_it_was_left(tmp_path, monkeypatch):
+def test_a_build_of_what_comes_with_nagkit_has_nothing_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for seconds in ("0", "1000"):
-        told = program("build", "digits/mid8", "--limit", "1", "--seconds", seconds, "--out", "tables")
-        assert told.stdout == "tables/mid8.safetensors\n", told.stderr
-    file = tmp_path / "tables" / "mid8.safetensors"
-    table = Table(Columns.open(file))
-    assert len(table.known("val_accuracy")) >= 1
-    again = program("build", "digits/mid8", "--limit", "1", "--workers", "2", "--out", "again")
-    assert again.stderr == ""  # the bar is for people at a terminal
-    assert (tmp_path / "again" / "mid8.safetensors").read_bytes() == file.read_bytes()
+    told = program("build", "digits/mid8", "--out", "tables")
+    assert told.stdout == "tables/mid8.safetensors\n", told.stderr
+    assert told.stderr == ""  # the bar is for people at a terminal
+    assert (tmp_path / "tables" / "mid8.safetensors").read_bytes() == (shipped() / "mid8.safetensors").read_bytes()
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A build of few images and without shipped tables in place of the default one."""
+    task = ImageRecipe("small", images=(60, 20, 20))
+    builds = {"digits/mid8": ((task,), TrainingRecipe(epochs=2, batch=20), (0, 1), True)}
+    monkeypatch.setattr(builder, "BUILDS", builds)
+    monkeypatch.setattr(builder, "shipped", lambda: tmp_path / "shipped")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_build_goes_on_where_it_was_left_and_several_processes_give_the_same(small, tmp_path):
+    def built(*words):
+        told = nagkit("build", "digits/mid8", "--limit", "4", *words)
+        assert told.exit_code == 0, told.output
+        return Table(Columns.open(Path(told.stdout.strip())))
+
+    known = [len(built("--seconds", seconds).known("test_accuracy_seed1")) for seconds in ("0", "0", "1000")]
+    assert known == [1, 2, 4]
+    assert (tmp_path / "runs" / "build" / "digits.sqlite").is_file()
+    here, elsewhere = built(), built("--workers", "2", "--ledger", "another.sqlite", "--out", "elsewhere")
+    cells = here.known("latency_cpu")
+    assert len(cells) == len(elsewhere.known("latency_cpu")) == 4
+    for metric in ("val_accuracy_seed0", "test_loss"):
+        assert np.array_equal(here.look_up(cells, metric), elsewhere.look_up(cells, metric))
 
 
 @pytest.mark.parametrize(

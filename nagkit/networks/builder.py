@@ -84,11 +84,15 @@ class Build:
     def __post_init__(self) -> None:
         names = [task.name for task in arguments.several("tasks", self.tasks, ImageRecipe)]
         if not names or len(set(names)) < len(names):
-            raise ArgumentError(f"tasks must hold one or more, each name once; got {names}.")
+            raise ArgumentError(f"tasks must hold one or more, each name once; got {names}. Name them apart.")
         seeds = [arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int)]
         if not seeds or seeds != sorted(set(seeds)):
-            raise ArgumentError(f"seeds must hold one or more, strictly ascending; got {self.seeds}. Sort them.")
+            raise ArgumentError(f"seeds must hold one or more, strictly ascending; got {self.seeds}. Write (0, 1, 2).")
         arguments.instance("training", self.training, TrainingRecipe, "TrainingRecipe(epochs=10)")
+        arguments.instance("ledger", self.ledger, Path, "Path('runs/build/digits.sqlite')")
+        arguments.instance("timed", self.timed, bool, "True")
+        if self.shipped is not None:
+            arguments.instance("shipped", self.shipped, Path, "Path('data/digits')")
         for task in self.tasks if self.timed else ():
             if (task.side, task.classes) != (SIDE, embedded.CLASSES):
                 raise ArgumentError(
@@ -127,9 +131,11 @@ class Build:
         trained values are those of an undisturbed run, whatever the executor.
 
         Args:
-            limit: how many cells to have in the end, in the order of ``order``; all when None.
+            limit: train and time only so many cells, the first in the order of ``order``; all when None.
             executor: where to train, see ``nagkit.executors``; in this process when None. Timing stays here.
         """
+        if executor is not None:
+            arguments.instance("executor", executor, Executor, "nagkit.executors.executor(2)")
         cells = order()
         places = SPACE.index(cells[: len(cells) if limit is None else arguments.whole("limit", limit, high=len(cells))])
         return self._run(places.tolist(), InProcess() if executor is None else executor)
@@ -137,7 +143,7 @@ class Build:
     def _run(self, places: list[int], executor: Executor) -> Iterator[Progress]:
         with closing(self.open()) as ledger:
             yield from self._train(ledger, places, executor)
-            if self.timed:
+            if self.timed and not all(self._shipped_latencies(task).issuperset(places) for task in self.tasks):
                 yield from _time(ledger, places)
 
     def _train(self, ledger: Ledger, places: list[int], executor: Executor) -> Iterator[Progress]:
@@ -156,7 +162,7 @@ class Build:
 
     def columns(self) -> dict[str, Columns]:
         """For every task its table as far as it is built; tasks of which nothing is trained are left out."""
-        machine, tables = processor(), {}
+        machine, tables = _machine(), {}
         with closing(self.open()) as ledger:
             for task in self.tasks:
                 trainings, timings = ledger.trained(task.name), ledger.timings(machine) if self.timed else None
@@ -172,6 +178,11 @@ class Build:
             paths.append((shipped() if folder is None else folder) / f"{name}.safetensors")
             table.write(paths[-1])
         return paths
+
+    def _shipped_latencies(self, task: ImageRecipe) -> set[int]:
+        """The places of the cells of which the shipped table has a latency."""
+        before = self._before(task)
+        return set() if before is None else embedded.timed(before, self.about(task))
 
     def _before(self, task: ImageRecipe) -> Columns | None:
         path = None if self.shipped is None else self.shipped / f"{task.name}.safetensors"
@@ -243,9 +254,14 @@ def _versions(images: Task) -> dict[str, str]:
     }
 
 
+def _machine() -> str:
+    """What a latency depends on besides the network."""
+    return f"{processor()}, PyTorch {torch.__version__}"
+
+
 def _time(ledger: Ledger, places: list[int]) -> Iterator[Progress]:
     """Every cell once a round, each round in another order, so that a slow minute of the machine hits all alike."""
-    machine = processor()
+    machine = _machine()
     done = ledger.timings(machine)
     count = sum(len(set(done.get(place, ())) & set(range(embedded.ROUNDS))) for place in places)
     for number in range(embedded.ROUNDS):

@@ -53,11 +53,15 @@ class Task:
 
 
 def render(recipe: str | ImageRecipe = "mid8") -> Task:
-    """The task of a recipe, rendered anew in seconds; names are those in ``RECIPES``."""
+    """The task of a recipe, rendered anew in seconds.
+
+    A name is one of ``RECIPES``, or that of the table which was trained on the task, as ``"digits/mid8"``.
+    """
     from sklearn.datasets import load_digits
 
     if not isinstance(recipe, ImageRecipe):
-        recipe = RECIPES[arguments.one_of("recipe", recipe, RECIPES)]
+        name = recipe.removeprefix("digits/") if isinstance(recipe, str) else recipe
+        recipe = RECIPES[arguments.one_of("recipe", name, RECIPES)]
     rng = np.random.default_rng(recipe.seed)
     digits, names = load_digits(return_X_y=True)
     digits = digits.reshape(-1, 8, 8) / 16

@@ -43,7 +43,7 @@ def columns(
     about: Mapping[str, Any],
     trainings: Sequence[Training],
     timings: Timings | None = None,
-    processor: str = "",
+    machine: str = "",
     before: Columns | None = None,
 ) -> Columns:
     """The table of a task; equal results give equal bytes.
@@ -51,12 +51,12 @@ def columns(
     Args:
         about: what was built, as in the ledger.
         trainings: by place and seed, with the same seeds at every place.
-        timings: on ``processor``; when None the table is a small one, without latencies and exact costs.
-        before: an earlier table of the same build. Latencies come from one processor: that of ``before`` until as
-            many cells are timed here in all rounds.
+        timings: on ``machine``; when None the table is a small one, without latencies and exact costs.
+        before: an earlier table of the same build. Latencies come from one machine: that of ``before`` until more
+            cells are timed here in all rounds.
     """
     name = f"digits/{about['task']['name']}"
-    measured = [*_trained(name, about, trainings), *_latencies(name, about, timings, processor, before)]
+    measured = [*_trained(name, about, trainings), *_latencies(name, about, timings, machine, before)]
     rows = {IDENTITY: np.unique(np.concatenate([known for _, known, _ in measured]))}
     listed = [(IDENTITY, metric, _at(rows[IDENTITY], known, values)) for metric, known, values in measured]
     if timings is not None:
@@ -112,6 +112,13 @@ def _listed(trainings: Sequence[Training]) -> list[dict[str, Any]]:
     if len(cells) == 1:
         return [json.loads(*cells)]
     return [{**json.loads(text), "cells": list(places)} for text, places in sorted(cells.items())]
+
+
+def timed(table: Columns, about: Mapping[str, Any]) -> set[int]:
+    """The places of the cells whose latency a table holds; none when it is about something else."""
+    if not same(table, about) or LATENCY[0] not in table.values:
+        return set()
+    return set(table.rows[IDENTITY][np.isfinite(table.values[LATENCY[0]])].tolist())
 
 
 def same(table: Columns, about: Mapping[str, Any]) -> bool:
@@ -171,29 +178,27 @@ def _costs(name: str, about: Mapping[str, Any]) -> Iterator[tuple[Metric, Float[
 
 
 def _latencies(
-    name: str, about: Mapping[str, Any], timings: Timings | None, processor: str, before: Columns | None
+    name: str, about: Mapping[str, Any], timings: Timings | None, machine: str, before: Columns | None
 ) -> Listed:
-    """Those of ``before`` where it has more of them, else those measured here."""
+    """Those of ``before`` unless more are measured here."""
     if timings is None:
         return
     complete = {place: rounds for place, rounds in timings.items() if len(rounds) >= ROUNDS}
-    if before is not None and same(before, about) and LATENCY[0] in before.values:
-        known = np.isfinite(before.values[LATENCY[0]])
-        if known.sum() > len(complete):
-            for column in LATENCY:
-                yield before.metrics[column], before.rows[IDENTITY][known], before.values[column][known]
-            return
-    if complete:
-        yield from _timed(name, complete, processor)
+    if before is not None and len(here := timed(before, about)) >= max(1, len(complete)):
+        known = np.isin(before.rows[IDENTITY], list(here))
+        for column in LATENCY:
+            yield before.metrics[column], before.rows[IDENTITY][known], before.values[column][known]
+    elif complete:
+        yield from _timed(name, complete, machine)
 
 
-def _timed(name: str, timings: Timings, processor: str) -> Listed:
+def _timed(name: str, timings: Timings, machine: str) -> Listed:
     # Other work on the machine only ever slows a round down, so the fastest round repeats best.
     known = np.array(sorted(timings))
     rounds_of = [np.array(list(timings[place].values())) for place in known.tolist()]
     fastest = np.array([milliseconds.min() for milliseconds in rounds_of])
     slower = np.array([np.median(milliseconds) for milliseconds in rounds_of]) - fastest
-    shared: dict[str, Any] = {"dataset": name, "device": f"{processor}, one thread", "batch": 1, "licence": LICENCE}
+    shared: dict[str, Any] = {"dataset": name, "device": f"{machine}, one thread", "batch": 1, "licence": LICENCE}
     source = f"Measured by nagkit without dead edges: the fastest of {ROUNDS} rounds through the cells."
     yield Metric(LATENCY[0], "ms", "min", source=source, **shared), known, fastest
     source = f"By how much the median of the {ROUNDS} rounds is slower than {LATENCY[0]}."

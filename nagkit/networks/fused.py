@@ -30,7 +30,10 @@ def fuse(*networks: Network) -> Network:
     for network in networks:
         arguments.instance("networks", network, Network, "build(architecture)")
         if _structure(network) != _structure(networks[0]):
-            raise ArgumentError("networks must all be built of one architecture with one skeleton; got others.")
+            raise ArgumentError(
+                "networks must all be built of one architecture with one skeleton and number of classes; the first and "
+                "another differ. Fuse those of each architecture apart."
+            )
     fused = copy.deepcopy(networks[0])
     for name, module in networks[0].named_modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):

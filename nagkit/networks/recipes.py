@@ -45,10 +45,13 @@ class ImageRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for field in ("digits", "images", "scale", "contrast"):
+            if isinstance(value := getattr(self, field), list):  # as JSON has them
+                object.__setattr__(self, field, tuple(value))
         if not isinstance(self.name, str) or not self.name:
             raise ArgumentError(f"name must be a text of at least one letter; got {self.name!r:.80}.")
         if not isinstance(self.digits, tuple) or len({*map(repr, self.digits)}) < max(2, len(self.digits)):
-            raise ArgumentError(f"digits must be a tuple of at least two different digits; got {self.digits!r:.80}.")
+            raise ArgumentError(f"digits must be at least two different digits, as (3, 8); got {self.digits!r:.80}.")
         for digit in self.digits:
             arguments.whole("digits", digit, low=0, high=9)
         arguments.whole("side", self.side, low=4, high=32)
