@@ -49,6 +49,18 @@ class InProcess(Executor):
         return future
 
 
+class Call(Future[Result]):
+    """A future whose call is done elsewhere, where it may begin later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: Callable[[], bool] = lambda: False
+
+    def running(self) -> bool:
+        """Whether it is being done now, as far as is known here; it can be cancelled all the same."""
+        return not self.done() and self.begun()
+
+
 class Processes(Executor):
     """Fresh processes that end with this one, however it ends, and leave Ctrl-C to it.
 
@@ -63,12 +75,12 @@ class Processes(Executor):
         spawn: Any = multiprocessing.get_context("spawn")
         self._pool = ProcessPool(self.workers, initializer=_begin_worker, context=spawn)
         self._lock = threading.RLock()
-        self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()  # the pool itself would begin all it has
+        self._queue: deque[tuple[Call[Any], Callable[[], Any]]] = deque()  # the pool itself would begin all it has
         self._running: set[Future[Any]] = set()
 
     def submit(self, function: Callable[..., Result], /, *given: Any, **named: Any) -> Future[Result]:
         """A future that is done when a process has done the call."""
-        future: Future[Result] = Future()
+        future: Call[Result] = Call()
         with self._lock:
             self._queue.append((future, partial(function, *given, **named)))
         self._begin()
@@ -99,9 +111,10 @@ class Processes(Executor):
                     future.set_running_or_notify_cancel()  # wakes those who wait for it
                     continue
                 self._running.add(future)
-                begun = self._pool.schedule(call)
-                future.add_done_callback(partial(_let_go, begun))
-                begun.add_done_callback(partial(self._end, future))
+                scheduled = self._pool.schedule(call)
+                future.begun = scheduled.running
+                future.add_done_callback(partial(_let_go, scheduled))
+                scheduled.add_done_callback(partial(self._end, future))
 
     def _end(self, future: Future[Any], call: Future[Any]) -> None:
         with self._lock:
@@ -129,7 +142,10 @@ def _end_with_parent(parent: Any) -> None:
 
 
 class Cluster(Executor):
-    """The workers of a Dask cluster that runs already, and goes on running afterwards."""
+    """The workers of a Dask cluster that runs already, and goes on running afterwards.
+
+    A call that is cancelled while it runs is no longer waited for, but a worker cannot be made to leave it off.
+    """
 
     def __init__(self, address: str) -> None:
         """Connect to the scheduler at this address."""
@@ -160,7 +176,8 @@ class Cluster(Executor):
     def submit(self, function: Callable[..., Result], /, *given: Any, **named: Any) -> Future[Result]:
         """A future that is done when a worker has done the call, and cancelled when the scheduler is lost."""
         call = self._client.submit(partial(function, *given, **named), pure=False)  # done even if done before
-        future: Future[Result] = Future()
+        future: Call[Result] = Call()
+        future.begun = lambda: True  # the scheduler does not say when
         future.add_done_callback(partial(_let_go, call))
         call.add_done_callback(partial(_pass_on, future))
         self._given.add(future)
@@ -269,8 +286,11 @@ def results(
 
 
 def workers(executor: Executor) -> int:
-    """How many calls an executor does at once at present; of one of another library, perhaps as many as processors."""
-    return 1 if isinstance(executor, InProcess) else getattr(executor, "workers", os.cpu_count() or 1)
+    """How many calls an executor does at once at present; of an unknown one, perhaps as many as processors."""
+    if isinstance(executor, InProcess):
+        return 1
+    of_the_library = getattr(executor, "_max_workers", os.cpu_count() or 1)
+    return getattr(executor, "workers", of_the_library)
 
 
 def _busy(executor: Executor) -> int:

@@ -1,7 +1,7 @@
 """The log of a run: numbered entries in an SQLite file, to which one process at a time adds.
 
 An entry's digest is a sha256 over its kind, its content and the digest of the entry before it. The state, of which
-only the latest is kept, has one over its content and the digest of the entry that it belongs to. So no entry can change
+only the latest is kept, has one over its content and the digest of the entry that it belongs to. So no damage goes
 unnoticed.
 """
 
@@ -56,8 +56,10 @@ class Log:
         self._db = connect(path, _SCHEMA, _WHAT, MARK)
         try:
             with refusals(path, _WHAT):
+                self._db.execute("BEGIN")  # one picture of the file, although another process may write to it
                 self._check_file()
                 self.entries, self.state = self._read()
+                self._db.execute("COMMIT")
         except NagkitError:
             self.close()
             raise
@@ -85,22 +87,26 @@ class Log:
         Refused while another process does; one that has ended in whatever way is known to have.
 
         Args:
-            take_over: whether a process of another machine, of which nothing is known from here, has ended
+            take_over: whether whoever holds it is known to have ended, although it does not look so from here
         """
         me = Owner.me()
         with refusals(self.path, _WHAT), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             held = self._db.execute("SELECT content FROM owner").fetchone()
-            holder = Owner(**json.loads(held[0])) if held else me
-            if held and not holder.gone() and not (take_over and holder.host != me.host):
-                remedy = "" if holder.host == me.host else ", or give take_over=True if you know that it has ended"
+            if held and not take_over and not (holder := self._holder(held[0])).gone():
                 raise ArgumentError(
-                    f"path must be a run that no other writes to; {self.path} is held by {holder}. Stop that first"
-                    f"{remedy}. Reading is possible at any time."
+                    f"path must be a run that no other writes to; {self.path} is held by {holder}. End that walk, or "
+                    "give take_over=True if you know that it has ended. Reading is possible at any time."
                 )
             self._me = json.dumps(asdict(me))
             self._db.execute("REPLACE INTO owner VALUES (1, ?)", (self._me,))
             self.entries, self.state = self._read()
+
+    def _holder(self, text: str) -> Owner:
+        try:
+            return Owner(**json.loads(text))
+        except (TypeError, ValueError):
+            raise self._damaged("who holds it is not what was written") from None
 
     def append(self, kind: str, content: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> None:
         """Add an entry, and keep the state instead of the one before if there is one, in one transaction."""
@@ -146,6 +152,8 @@ class Log:
             entries.append(Entry(number, kind, json.loads(text), digest))
         kept = self._db.execute("SELECT number, content, digest FROM state").fetchone()
         if kept is None:
+            if any(entry.kind == "asked" for entry in entries):
+                raise self._damaged("the state of the search is missing")
             return entries, None
         number, text, digest = kept
         if number not in range(len(entries)) or digest != _digest(entries[number].digest, "state", text):
@@ -162,11 +170,13 @@ def is_run(path: Path) -> bool:
     """Whether this is a file that was made for a run, whole or not."""
     if not path.is_file():
         return False
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            return bool(db.execute("PRAGMA application_id").fetchone() == (MARK,))
-    except sqlite3.Error:
-        return False
+    for how in ("mode=ro", "immutable=1"):  # the second in a folder that cannot be written
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as db:
+                return bool(db.execute("PRAGMA application_id").fetchone() == (MARK,))
+        except sqlite3.Error:
+            continue
+    return False
 
 
 def _digest(before: str, kind: str, text: Any) -> str:

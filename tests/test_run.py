@@ -137,7 +137,10 @@ def test_values_of_a_function_need_the_function(path):
     list(again.walk())  # the objective itself knows
     more = Run.open(path)
     more.budget += 3
-    assert all("no file holds" in event.fault for event in more.walk() if isinstance(event, Evaluated))
+    with pytest.raises(ArgumentError, match=r"evaluate must be given: .* no file holds"):
+        list(more.walk())
+    assert len(more.told()) == BUDGET + 1
+    assert len([event for event in more.walk(worth) if isinstance(event, Evaluated)]) == 3
 
 
 def test_the_front_is_of_what_meets_the_constraints(path):

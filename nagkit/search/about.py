@@ -3,13 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
+
+if TYPE_CHECKING:
+    from nagkit.benchmarks import Table
 
 
 def told(each: Objective | Constraint) -> dict[str, Any]:
@@ -24,7 +28,7 @@ def told(each: Objective | Constraint) -> dict[str, Any]:
 def objective(about: Mapping[str, Any]) -> Objective:
     """The objective of which ``told`` gave this."""
     metric = Metric(**about["metric"])
-    return Objective(metric, _Values(about["benchmark"], metric.name), about["exact"], about["benchmark"])
+    return Objective(metric, ByBenchmark(about["benchmark"], metric.name), about["exact"], about["benchmark"])
 
 
 def constraint(about: Mapping[str, Any]) -> Constraint:
@@ -32,22 +36,34 @@ def constraint(about: Mapping[str, Any]) -> Constraint:
     metric = Metric(**about["metric"])
     low = -math.inf if about["low"] is None else about["low"]
     high = math.inf if about["high"] is None else about["high"]
-    return Constraint(metric, _Values(about["benchmark"], metric.name), low, high, about["exact"], about["benchmark"])
+    return Constraint(
+        metric, ByBenchmark(about["benchmark"], metric.name), low, high, about["exact"], about["benchmark"]
+    )
 
 
 @dataclass(frozen=True)
-class _Values:
+class ByBenchmark:
     """The values of a metric by a benchmark, which is opened when the first are asked for."""
 
     benchmark: str
     metric: str
 
-    def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
-        from nagkit.benchmarks import benchmark
-
+    def check(self) -> None:
+        """Refuse where no benchmark is named."""
         if not self.benchmark:
             raise ArgumentError(
-                f"The values of {self.metric} came from a function of a program, which no file holds. Make the search "
-                "anew in that program, as in Run(path, search, budget), or give evaluate."
+                f"evaluate must be given: the values of {self.metric} came from a function of a program, which no file "
+                "holds. Give it, or make the search anew in that program, as in Run(path, search, budget)."
             )
-        return benchmark(self.benchmark).look_up(tokens, self.metric)
+
+    def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The values of these architectures."""
+        self.check()
+        return _opened(self.benchmark).look_up(tokens, self.metric)
+
+
+@cache
+def _opened(benchmark: str) -> "Table":
+    from nagkit.benchmarks import benchmark as find
+
+    return find(benchmark)

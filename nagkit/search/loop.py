@@ -15,13 +15,16 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit import arguments
-from nagkit.errors import ArgumentError
+from nagkit.errors import ArgumentError, NagkitError
 from nagkit.executors import InProcess, workers
 from nagkit.metrics import Constraint, Objective
+from nagkit.search.about import ByBenchmark
 from nagkit.search.search import Search
 
 Evaluate = Callable[[Int[np.ndarray, "n L"]], Float[np.ndarray, "n m"]]
 _LONGEST = 500  # letters of a reason
+_LOOK = 0.05  # seconds after which to see again whether a call has begun
+_ON_THE_WAY = 3.0  # seconds that an answer may take to arrive, as while another process starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,8 @@ def run(  # noqa: PLR0913  (an option each)
             of a module.
         executor: where to evaluate, see ``nagkit.executors``; in this process when None
         batch: how many architectures to ask for at once
-        patience: seconds after which an evaluation has failed; for executors of other processes
+        patience: seconds that an evaluation may take, for executors of other processes; three more are for its answer
+            to arrive. A process of ``nagkit.executors`` is then killed; what else runs a call may go on in vain.
         left: where an earlier walk was left, whose questions count towards the budget
     """
     arguments.whole("budget", budget)
@@ -90,6 +94,8 @@ def run(  # noqa: PLR0913  (an option each)
         if isinstance(place, InProcess):
             raise ArgumentError("patience needs an executor that can give up a call, as nagkit.executors.executor(1).")
     measure = Values(search.objectives, search.constraints) if evaluate is None else evaluate
+    if isinstance(measure, Values):
+        measure.check()
     function = partial(_evaluate, measure, len(search.metrics))
     return _Loop(search, budget, function, place, batch, patience).walk(left or Left())
 
@@ -100,6 +106,13 @@ class Values:
 
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...]
+
+    def check(self) -> None:
+        """Refuse those whose values came from a program that is not here."""
+        both: list[Objective | Constraint] = [*self.objectives, *self.constraints]
+        for each in both:
+            if isinstance(each.values, ByBenchmark):
+                each.values.check()
 
     def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n m"]:
         """The values of these architectures."""
@@ -142,11 +155,12 @@ def _reason(error: BaseException) -> str:
 
 @dataclass
 class _Call:
-    """One call under way: its number, what it evaluates, and when it began by the clock."""
+    """One call under way: its number, what it evaluates, when it was seen to have begun, whether it took too long."""
 
     number: int
     row: Int[np.ndarray, "L"]
-    began: float
+    began: float | None = None
+    late: bool = False
 
 
 @dataclass
@@ -176,37 +190,55 @@ class _Loop:
                         queue.extend(enumerate(rows, start=asked))
                         asked += len(rows)
                     number, row = queue.popleft()
-                    running[self.executor.submit(self.function, row)] = _Call(number, row, time.monotonic())
+                    running[self.executor.submit(self.function, row)] = _Call(number, row)
                 if not running:
                     return
                 for future in self._done(running):
-                    yield self._tell(running.pop(future), self._answer(future))
+                    call = running.pop(future)
+                    yield self._tell(call, self._answer(future, call))
         finally:
             for future in running:
                 future.cancel()
 
     def _done(self, running: Mapping[Future[_Answer], _Call]) -> list[Future[_Answer]]:
         """The calls that have finished, or for which patience has ended, by number; waits until there are any."""
-        left = None
-        if self.patience is not None:
-            left = max(0.0, min(call.began for call in running.values()) + self.patience - time.monotonic())
-        done, waiting = wait(running, left, FIRST_COMPLETED)
-        late = [future for future in waiting if self._is_late(running[future])]
-        for future in late:
-            future.cancel()
-        return sorted([*done, *late], key=lambda future: running[future].number)
+        ready: list[Future[_Answer]] = []
+        while not ready:
+            done, waiting = wait(running, self._until_late(running), FIRST_COMPLETED)
+            late = [future for future in waiting if self._is_late(running[future])]
+            for future in late:
+                running[future].late = True
+                future.cancel()
+            ready = [*done, *late]
+        return sorted(ready, key=lambda future: running[future].number)
+
+    def _until_late(self, running: Mapping[Future[_Answer], _Call]) -> float | None:
+        """Seconds to wait before patience with a call may have ended, or another is to be seen to begin."""
+        if self.patience is None:
+            return None
+        now, ends = time.monotonic(), []
+        for future, call in running.items():
+            if call.began is None and future.running():
+                call.began = now
+            ends.append(now + _LOOK if call.began is None else call.began + self.patience + _ON_THE_WAY)
+        return max(0.0, min(ends) - now)
 
     def _is_late(self, call: _Call) -> bool:
-        return self.patience is not None and time.monotonic() >= call.began + self.patience
+        if self.patience is None or call.began is None:
+            return False
+        return time.monotonic() >= call.began + self.patience + _ON_THE_WAY
 
-    def _answer(self, future: Future[_Answer]) -> _Answer:
-        count = len(self.search.metrics)
-        if not future.done() or future.cancelled():
-            given_up = self.patience is not None
-            reason = f"no answer within {self.patience:g} s" if given_up else "the call was cancelled where it ran"
-            return _Answer(_failed(count), self.patience or 0.0, reason)
+    def _answer(self, future: Future[_Answer], call: _Call) -> _Answer:
+        failed = _failed(len(self.search.metrics))
+        if call.late:
+            return _Answer(failed, self.patience or 0.0, f"no answer within {self.patience:g} s")
+        if future.cancelled():
+            raise NagkitError(
+                "An evaluation was cancelled before it ended, as when the scheduler of a cluster ends. What was told "
+                "is kept: go on with an executor that runs."
+            )
         error = future.exception()
-        return future.result() if error is None else _Answer(_failed(count), 0.0, _reason(error))
+        return future.result() if error is None else _Answer(failed, 0.0, _reason(error))
 
     def _tell(self, call: _Call, answer: _Answer) -> Evaluated:
         values = answer.values if answer.fault is None else _failed(len(self.search.metrics))

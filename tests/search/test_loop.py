@@ -3,13 +3,14 @@
 import os
 import signal
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
 
 from nagkit.checks.search import COUNT, symbols
-from nagkit.errors import ArgumentError
+from nagkit.errors import ArgumentError, NagkitError
 from nagkit.executors import InProcess, executor
 from nagkit.metrics import Objective
 from nagkit.search import Asked, Evaluated, Left, run, search
@@ -43,6 +44,11 @@ def troubled(trouble, tokens):
 
 def slow_first(first, tokens):
     time.sleep(2.0 if np.array_equal(tokens[0], first) else 0.01)
+    return symbols(tokens)[:, None]
+
+
+def slow(seconds, tokens):
+    time.sleep(seconds)
     return symbols(tokens)[:, None]
 
 
@@ -117,11 +123,36 @@ def test_an_evaluation_that_ends_its_process_has_failed_alone(processes):
 
 
 def test_an_evaluation_that_hangs_has_failed_when_patience_ends(processes):
-    told = evaluated(run(made(), 6, partial(troubled, "hang"), processes, patience=8.0))
+    # less than a process takes to start: only its own time counts for an evaluation
+    told = evaluated(run(made(), 6, partial(troubled, "hang"), processes, patience=0.3))
     assert sorted(event.number for event in told) == list(range(6))
-    assert {event.fault for event in told if odd(event.tokens)} == {"no answer within 8 s"}
+    assert {event.fault for event in told if odd(event.tokens)} == {"no answer within 0.3 s"}
     assert all(event.fault is None for event in told if not odd(event.tokens))
     assert len(evaluated(run(made(), 4, executor=processes))) == 4  # and the processes serve on
+
+
+def test_time_in_a_queue_does_not_count():
+    with ThreadPoolExecutor(1) as threads:
+        told = evaluated(run(made(), 4, partial(slow, 0.2), threads, patience=0.35))
+    assert [event.fault for event in told] == [None] * 4
+
+
+def test_a_lost_executor_ends_the_walk_and_loses_nothing():
+    class Lost(InProcess):
+        def submit(self, *given, **named):
+            future = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()  # tells those who wait
+            return future
+
+    search = made()
+    walk = run(search, 10, executor=Lost())
+    (asked,) = [event for event in [next(walk)] if isinstance(event, Asked)]
+    with pytest.raises(NagkitError, match="was cancelled before it ended"):
+        list(walk)
+    again = evaluated(run(search, 10, left=Left(1, {0: asked.tokens[0]})))
+    assert [event.number for event in again] == list(range(10))
+    assert not any(event.fault for event in again)
 
 
 def test_an_error_that_cannot_be_sent_home_is_a_failure_too(processes):
