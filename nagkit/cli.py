@@ -221,19 +221,26 @@ def show(path: Path) -> None:
 @click.option("--to", "kind", type=click.Choice(["csv", "json", "optuna"]), default="csv", help="The format.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: PATH with another ending]")
 def export(path: Path, kind: str, out: Path | None) -> None:
-    """Write the evaluations of the run in the file PATH as a table, or all of it as a study of Optuna."""
+    """Write the evaluations of the run in the file PATH as a table, or as a study of Optuna."""
     from nagkit.files import write_atomically
+    from nagkit.log import is_run
     from nagkit.run import Run
 
     run = Run.open(path)
     file = out or path.with_suffix({"csv": ".csv", "json": ".json", "optuna": ".optuna.db"}[kind])
+    if is_run(file):
+        raise ArgumentError(f"out must be another file than a run; {file} is one. Name another with --out.")
     if kind == "optuna":
         from nagkit import study
 
         study.write(run, file)
     else:
         table = run.evaluations()
-        text = table.to_csv(index=False) if kind == "csv" else table.to_json(orient="records", indent=2) + "\n"
+        text = (
+            table.to_csv(index=False)
+            if kind == "csv"
+            else table.to_json(orient="records", indent=2, double_precision=15) + "\n"
+        )
         write_atomically(file, text.encode())
     click.echo(file)
 

@@ -1,5 +1,6 @@
 """SQLite files in which what was written stays, whenever the process ends."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ def connect(path: Path, schema: str, what: str, mark: int = 0) -> sqlite3.Connec
         what: what the file is, for refusals, such as ``"ledger of a build"``
         mark: the ``application_id`` of such files; one with tables and another is refused and stays as it is
     """
+    if _only_to_read(path):
+        with refusals(path, what):  # nobody here can write to it, so it does not change either
+            return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
     with refusals(path, what):
         path.parent.mkdir(parents=True, exist_ok=True)
         # whoever holds the connection uses it from one thread at a time, but may be closed by another
@@ -38,6 +42,10 @@ def connect(path: Path, schema: str, what: str, mark: int = 0) -> sqlite3.Connec
     return db
 
 
+def _only_to_read(path: Path) -> bool:
+    return path.is_file() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
 def _made(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
 
@@ -50,7 +58,7 @@ def refusals(path: Path, what: str) -> Iterator[None]:
     except (OSError, sqlite3.OperationalError) as error:  # not permitted, no space, a folder, in use
         raise ArgumentError(
             f"path must be a {what} that can be read and written now; {path} cannot ({error}). "
-            "Give another path, or wait until no other process writes to it."
+            "Give another path, make room on the disk, or wait until no other process writes to it."
         ) from None
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
         raise

@@ -103,10 +103,16 @@ class Constraint:
             raise ArgumentError(f"low must not exceed high for {self.metric.name}; got {low:g}, {high:g}. Swap them.")
         if low == -np.inf and high == np.inf:
             raise ArgumentError(f"The constraint on {self.metric.name} has no bound; give low, high or both.")
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
 
     def met(self, values: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:
         """Which of these values are within the bounds."""
         return (self.low <= values) & (values <= self.high)
+
+    def beyond(self, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """How far each value is beyond the bounds, in its unit; below 0 within them."""
+        return np.maximum(self.low - values, values - self.high)
 
     def __str__(self) -> str:
         name, unit = self.metric.name, self.metric.unit
@@ -115,6 +121,16 @@ class Constraint:
         if self.high == np.inf:
             return f"{name} ≥ {self.low:g} {unit}"
         return f"{self.low:g} ≤ {name} ≤ {self.high:g} {unit}"
+
+
+def headings(metrics: Sequence[Metric]) -> list[str]:
+    """Names with units for the columns of a table; what comes again bears its number."""
+    found: list[str] = []
+    for metric in metrics:
+        name = f"{metric.name} ({metric.unit})"
+        again = sum(other == name or other.startswith(f"{name} ") for other in found)
+        found.append(f"{name} {again + 1}" if again else name)
+    return found
 
 
 def _check_space(space: Any) -> "SearchSpace":
@@ -191,7 +207,7 @@ class Front:
         """One row an architecture: its notation and its values, units in the headings."""
         import pandas as pd
 
-        columns = {f"{m.name} ({m.unit})": self.values[:, j] for j, m in enumerate(self.metrics)}
+        columns = dict(zip(headings(self.metrics), self.values.T, strict=True))
         return pd.DataFrame({"architecture": [self.space.decode(row).text for row in self.tokens], **columns})
 
     def __repr__(self) -> str:

@@ -29,8 +29,13 @@ class Owner:
     @classmethod
     def me(cls) -> "Owner":
         """This process, from now on."""
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> "Owner":
+        """A process of this machine, from now on."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(platform.node(), _boot(), os.getpid(), _started(os.getpid()), since)
+        return cls(platform.node(), _boot(), pid, _started(pid), since)
 
     def gone(self) -> bool:
         """Whether it is certain that this process has ended; of another machine nothing is certain."""

@@ -16,10 +16,22 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.executors import InProcess, results
 from nagkit.metrics import Constraint, Objective
-from nagkit.search import Asked, Left, Search, run, search
+from nagkit.search import SEARCHES, Asked, Left, Search, run, search
 from nagkit.space import ENUMERABLE, SearchSpace
 
 BASELINES = ("random", "local", "enumeration")  # in every race; the last where the space can be listed
+
+
+def entrants(text: str) -> dict[str, dict[str, str]]:
+    """Entrants of a race as a person writes them, as in ``"evolution, bayesian:ei"``, the last with an acquisition."""
+    found: dict[str, dict[str, str]] = {}
+    for name in filter(None, map(str.strip, text.split(","))):
+        kind, _, acquisition = name.partition(":")
+        arguments.one_of("each of searches", kind, SEARCHES)
+        if acquisition and kind != "bayesian":
+            raise ArgumentError(f"searches must name an acquisition of bayesian only, as in bayesian:ei; got {name!r}.")
+        found[name] = {"search": kind, "acquisition": acquisition} if acquisition else {}
+    return found
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Course:
         constraints: what every search has to meet
         judges: for each objective the one that is reported, such as accuracy on test; the objectives when empty
         cost: the price of an evaluation, such as training time in seconds; not reported when None
+
+    Values have to be cheap, as those of a table: standings ask for those of the whole space where it can be listed.
     """
 
     space: SearchSpace
@@ -137,6 +151,8 @@ class Race:
         baselines = BASELINES if self.course.space.size <= ENUMERABLE else BASELINES[:-1]
         self.entrants = {**{name: {} for name in baselines}, **self.entrants}
         self._lanes = [self._lane(name, seed) for seed in self.seeds for name in self.entrants]
+        if self.course.space.size <= ENUMERABLE:
+            self._warm_up()
 
     def _lane(self, name: str, seed: int) -> _Lane:
         options = {"search": name, **self.entrants[name]}
@@ -146,6 +162,14 @@ class Race:
         made = search(kind, course.space, course.objectives, course.constraints, seed=seed, **options)
         empty = np.empty((0, len(course.space.slots)), np.int64), np.empty((0, len(made.metrics)))
         return _Lane(made, self.budget, Heat(name, seed, *empty))
+
+    def _warm_up(self) -> None:
+        """What a space works out once for all its rows would else be on the bill of the first heat."""
+        space, row = self.course.space, self.course.space.sample(1, np.random.default_rng(0))
+        for identity in space.identities:
+            space.canonical(row, identity)
+        for facts in (space.features, space.one_hot, space.counts):
+            facts(row)
 
     @property
     def heats(self) -> list[Heat]:

@@ -116,6 +116,7 @@ def _check_together(values: Mapping[str, Any]) -> None:
     if "table" not in values:
         return
     from nagkit.benchmarks import benchmark
+    from nagkit.race import entrants
 
     table, device = benchmark(values["table"]), values.get("device", "none")
     if device == "none" and values.get("max_latency"):
@@ -124,6 +125,10 @@ def _check_together(values: Mapping[str, Any]) -> None:
         devices = [name.removeprefix("latency_") for name in table.metrics if name.startswith("latency_")]
         offered = [name for name in devices if not name.endswith("_spread")]
         arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
+    if "searches" in values:
+        entrants(values["searches"])
+    if "cost" in values:
+        arguments.one_of(f"cost with the table {table.name!r}", values["cost"], ["", *table.metrics])
     if "labels" in values:
         arguments.whole("labels", values["labels"], 2, len(table.known("val_accuracy")) - UNSEEN)
 

@@ -9,7 +9,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import numpy as np
 from nagkit import arguments
 from nagkit.errors import ArgumentError, DataMissingError
 from nagkit.log import Entry, Log
-from nagkit.metrics import Front
+from nagkit.metrics import Front, headings
 from nagkit.search import Asked, Evaluated, Event, Left, Search, again, run
 from nagkit.search.loop import Evaluate
 
@@ -31,6 +31,8 @@ FORMAT = 1  # raised when a file of before can no longer be read as it was
 
 class Run:
     """A search in a file: ``walk`` goes on with it, here or in another process, also after a kill.
+
+    Tables that the search takes its values from have to be here to walk, and as they were; to read they need not be.
 
     What a walk yields is on disk before it is yielded. With the same versions, and evaluations in this process that
     give the same values again, a run that was interrupted anywhere ends as one that was not.
@@ -48,12 +50,17 @@ class Run:
         self.path, self._search = Path(path), search
         self.space, self.objectives, self.constraints = search.space, search.objectives, search.constraints
         self.budget, self.batch = arguments.whole("budget", budget), arguments.whole("batch", batch)
-        about = {"format": FORMAT, **search.about(), "batch": self.batch, "inputs": _inputs(search.about())}
+        made = search.about()
+        if missing := {"search", "space", "objectives", "constraints"} - set(made):
+            raise ArgumentError(
+                f"search must tell in about() its {sorted(missing)[0]}, as nagkit's own do; got {made!r:.200}."
+            )
+        about = {"format": FORMAT, **made, "batch": self.batch}
         with Log(self.path, make=True) as log:
             if not log.entries:
                 log.take()
             if not log.entries:
-                log.append("about", {**about, "budget": self.budget})
+                log.append("about", {**about, "inputs": _inputs(made), "budget": self.budget})
             self._agree(log.entries[0].content, about)
 
     @classmethod
@@ -82,7 +89,13 @@ class Run:
         """
         with Log(self.path) as log:
             log.take(take_over)
+            self._agree(log.entries[0].content, {"inputs": _inputs(self._search.about())})
             search, left = self._resumed(log)
+            if self.budget < left.asked:
+                raise ArgumentError(
+                    f"budget must be at least {left.asked}, as many as {self.path} was asked for already; "
+                    f"got {self.budget}."
+                )
             options: dict[str, Any] = {"batch": self.batch, "patience": patience, "left": left}
             events = run(search, self.budget, evaluate, executor, **options)
             log.append("walk", {"budget": self.budget, "versions": _versions(), "at": _now()})
@@ -100,6 +113,11 @@ class Run:
         with Log(self.path) as log:
             return [_evaluated(entry) for entry in _of_kind(log.entries, "evaluated")]
 
+    def times(self) -> list[str]:
+        """When each evaluation was told, in this order: ISO 8601 in universal time."""
+        with Log(self.path) as log:
+            return [entry["at"] for entry in _of_kind(log.entries, "evaluated")]
+
     def evaluations(self) -> "pandas.DataFrame":
         """A row for each evaluation in the order in which they were told, units in the headings."""
         import pandas as pd
@@ -109,8 +127,8 @@ class Run:
             "number": [each.number for each in told],
             "architecture": [self.space.decode(each.tokens).text for each in told],
         }
-        for j, metric in enumerate(self._search.metrics):
-            columns[f"{metric.name} ({metric.unit})"] = [each.values[j] for each in told]
+        for j, heading in enumerate(headings(self._search.metrics)):
+            columns[heading] = [each.values[j] for each in told]
         return pd.DataFrame(columns | {name: [getattr(each, name) for each in told] for name in ("seconds", "fault")})
 
     def front(self) -> Front:
@@ -203,7 +221,13 @@ def _inputs(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in ("nagkit", "numpy", "scipy")}}
+    found = {"python": platform.python_version()}
+    for name in ("nagkit", "numpy", "scipy", "moocore", "optuna", "botorch", "torch"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _now() -> str:

@@ -109,9 +109,18 @@ class Standings:
         The front is that of what was seen; its hypervolume is that of the judged values. The reference point is the
         worst of each objective on the ground, in the units of the judges.
         """
+        return self._dominated(entrant, at, lambda known: known.judged)
+
+    def hypervolume_seen(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
+        """The same by what the searches see."""
+        return self._dominated(entrant, at, lambda known: known.seen)
+
+    def _dominated(
+        self, entrant: str, at: Sequence[int], value: Callable[[_Known], Float[np.ndarray, "n k"]]
+    ) -> Float[np.ndarray, "s a"]:
         import moocore
 
-        ground = -self._ground.judged[self._ground.usable]
+        ground = -value(self._ground)[self._ground.usable]
         reference, front = ground.max(0), ground[moocore.is_nondominated(ground)]
         whole, rows = moocore.hypervolume(front, ref=reference), []
         for heat in self._of(entrant):
@@ -119,7 +128,7 @@ class Standings:
             for count in _counts(at):
                 early = np.flatnonzero(heat.usable[:count])
                 seen = early[moocore.is_nondominated(-heat.seen[early], keep_weakly=True)] if len(early) else early
-                row.append(moocore.hypervolume(-heat.judged[seen], ref=reference) / whole if len(seen) else 0.0)
+                row.append(moocore.hypervolume(-value(heat)[seen], ref=reference) / whole if len(seen) else 0.0)
             rows.append(row)
         return np.array(rows)
 
@@ -191,12 +200,12 @@ class Standings:
     def figures(self, at: Sequence[int]) -> dict[tuple[str, str], Estimate]:
         """Every figure by entrant and name, means over seeds with 95 % intervals; ``at`` numbers of evaluations.
 
-        Numbers that no heat has come to yet are left out.
+        Numbers that no heat has come to are left out.
         The median of queries comes with the interval of its order statistics, and is missing where half of the heats
         never had the optimum.
         """
-        longest, ended = max(map(len, self.heats)), all(heat.ended for heat in self.heats)
-        at = [count for count in _counts(at) if ended or count <= longest]
+        longest = max(map(len, self.heats))
+        at = [count for count in _counts(at) if count <= longest]
         found: dict[tuple[str, str], Estimate] = {}
         for entrant in self.entrants:
             what = self._of_one(entrant, at) if len(self.course.objectives) == 1 else self._of_several(entrant, at)
@@ -221,6 +230,9 @@ class Standings:
         found, (first, *others) = {}, (judge.metric for judge in self.course.judges)
         for count, ratios in zip(at, self.hypervolume(entrant, at).T, strict=True):
             found[f"hypervolume ratio @{count}"] = Estimate.of(ratios, "1")
+        if [judge.metric for judge in self.course.judges] != [each.metric for each in self.course.objectives]:
+            for count, ratios in zip(at, self.hypervolume_seen(entrant, at).T, strict=True):
+                found[f"hypervolume ratio as seen @{count}"] = Estimate.of(ratios, "1")
         if len(others) == 1 and others[0].sign < 0:
             for count, regrets in zip(at, self.limit_regret(entrant, at).T, strict=True):
                 found[f"regret of {first.name} by limits to {others[0].name} @{count}"] = Estimate.of(

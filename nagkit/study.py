@@ -1,22 +1,27 @@
 """A run as a study of Optuna, so that what reads studies, such as optuna-dashboard, reads runs."""
 
+import shutil
 import warnings
+from datetime import datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nagkit.errors import ArgumentError, PackageMissingError
+from nagkit.metrics import headings
 from nagkit.run import Run
 
 if TYPE_CHECKING:
     import optuna
 
-_CONSTRAINTS = "constraints"  # the attribute in which Optuna keeps by how much a trial is beyond its bounds
 
+def write(run: Run, path: Path) -> None:
+    """Write the study into this new SQLite file: a trial for each evaluation, with a parameter for each slot.
 
-def write(run: Run, path: Path) -> "optuna.Study":
-    """The study in this new SQLite file: a trial for each evaluation, with a parameter for each slot."""
+    It bears the name of the run's file.
+    """
     try:
         import optuna
     except ImportError:
@@ -25,16 +30,21 @@ def write(run: Run, path: Path) -> "optuna.Study":
         raise ArgumentError(f"out must be a new file, as a study is never written over; {path} is there already.")
     wanted = [objective.metric for objective in run.objectives]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        storage=f"sqlite:///{path}",
-        study_name=run.path.stem,
-        directions=["maximize" if metric.sign > 0 else "minimize" for metric in wanted],
-    )
-    with warnings.catch_warnings():  # naming metrics is a feature that Optuna may still change
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names([f"{metric.name} ({metric.unit})" for metric in wanted])
-    study.add_trials(_trials(run))
-    return study
+    with TemporaryDirectory() as folder:  # a part of a study is never at the path
+        storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/study.db")
+        study = optuna.create_study(
+            storage=storage,
+            study_name=run.path.stem,
+            directions=["maximize" if metric.sign > 0 else "minimize" for metric in wanted],
+        )
+        with warnings.catch_warnings():  # naming metrics is a feature that Optuna may still change
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(headings(wanted))
+        study.add_trials(_trials(run))
+        storage.remove_session()
+        storage.engine.dispose()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(f"{folder}/study.db", path)
 
 
 def _trials(run: Run) -> "list[optuna.trial.FrozenTrial]":
@@ -43,19 +53,19 @@ def _trials(run: Run) -> "list[optuna.trial.FrozenTrial]":
 
     slots = {slot.name: CategoricalDistribution(slot.symbols) for slot in run.space.slots}
     trials, count = [], len(run.objectives)
-    for told in run.told():
-        known = np.isfinite(told.values).all()
-        beyond = [
-            float(max(constraint.low - value, value - constraint.high))
-            for constraint, value in zip(run.constraints, told.values[count:], strict=True)
-        ]
+    for told, at in zip(run.told(), run.times(), strict=True):
+        known = bool(np.isfinite(told.values).all())
+        bounded = enumerate(zip(run.constraints, told.values[count:, None], strict=True))
+        beyond = {f"{place}. {bound.metric.name}": float(bound.beyond(value)[0]) for place, (bound, value) in bounded}
         trial = create_trial(
             state=TrialState.COMPLETE if known else TrialState.FAIL,
             values=told.values[:count].tolist() if known else None,
             params={s.name: s.symbols[token] for s, token in zip(run.space.slots, told.tokens, strict=True)},
             distributions=dict(slots),
             user_attrs={"architecture": run.space.decode(told.tokens).text, "fault": told.fault},
-            system_attrs={_CONSTRAINTS: beyond} if known and beyond else {},
+            constraints=beyond if known and beyond else None,
         )
+        trial.datetime_complete = datetime.fromisoformat(at).astimezone().replace(tzinfo=None)  # as Optuna has them
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=told.seconds)
         trials.append(trial)
     return trials

@@ -90,6 +90,16 @@ def test_export_writes_a_study(path, tmp_path):
     assert name == "first"
 
 
+def test_a_run_is_never_written_over(path):
+    other = path.with_suffix(".json")
+    path.rename(other)
+    told = CliRunner().invoke(app, ["runs", "export", str(other), "--to", "json"], prog_name="nagkit")
+    assert told.exit_code == 2
+    assert "out must be another file than a run" in told.stderr
+    assert len(Run.open(other).evaluations())
+    other.rename(path)
+
+
 def test_reading_a_run_changes_nothing(path):
     before = history(path)
     for words in (("list", path.parent), ("show", path), ("export", path)):

@@ -9,9 +9,10 @@ from nagkit.checks.search import COUNT, symbols
 from nagkit.errors import ArgumentError
 from nagkit.executors import executor
 from nagkit.metrics import Constraint, Metric, Objective
-from nagkit.race import Course, Race
+from nagkit.race import Course, Race, entrants
 from nagkit.search import Evaluated, run, search
 from nagkit.spaces.nas_bench_201 import NasBench201
+from nagkit.standings import Standings
 
 SPACE = NasBench201()
 ZEROS = Metric("zeros", "count", "min")
@@ -158,3 +159,28 @@ def test_impossible_courses_are_refused(as_a_user):
         Course(SPACE, [wish], judges=[wish, wish])
     with pytest.raises(ArgumentError, match="cost must be"):
         Course(SPACE, [wish], cost="train_time")
+
+
+def test_entrants_are_written_with_commas_and_acquisitions_with_a_colon():
+    assert entrants(" evolution,bayesian:ei ,") == {
+        "evolution": {},
+        "bayesian:ei": {"search": "bayesian", "acquisition": "ei"},
+    }
+    assert entrants("") == {}
+    for wrong, said in (("bayes", "Did you mean 'bayesian'"), ("tpe:ei", "an acquisition of bayesian only")):
+        with pytest.raises(ArgumentError, match=said):
+            entrants(wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mid8", "hard8"])
+def test_bayesian_search_clears_the_bar_on_our_own_tables(name):
+    """The benchmark report does the same with 20 seeds."""
+    table = benchmark(f"digits/{name}")
+    race = Race(Course(SPACE, [table.objective("val_accuracy")]), {"bayesian": {}}, 96, range(5))
+    for _ in race.run():
+        pass
+    standings = Standings(race.course, race.heats)
+    assert (standings.queries("bayesian") <= 96).all()
+    for other in ("local", "random"):
+        assert standings.regret("bayesian").mean() < standings.regret(other).mean()

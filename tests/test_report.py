@@ -311,6 +311,20 @@ def test_where_labels_told_all_that_the_limits_allow_there_is_a_sentence_in_plac
     assert "There is no curve" in (folder / "report.html").read_text()
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"searches": "bayesian, evolutoin"}, "each of searches must be one of .* Did you mean 'evolution'"),
+        ({"searches": "tpe:ei"}, "an acquisition of bayesian only"),
+        ({"cost": "latency_raspi4"}, "cost with the table 'digits/mid8' must be one of"),
+    ],
+)
+def test_what_cannot_race_is_refused_before_a_kernel_starts(tmp_path, given, said):
+    with pytest.raises(ArgumentError, match=said):
+        report("race", given, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_so_many_labels_that_too_few_are_left_to_judge_by_are_refused(tmp_path):
     most = len(nagkit.benchmark("digits/mid8").known("val_accuracy")) - 100
     with pytest.raises(ArgumentError, match=f"labels must be a whole number from 2 to {most}"):

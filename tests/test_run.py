@@ -125,7 +125,33 @@ def test_a_table_that_has_changed_is_refused(path, monkeypatch):
     mine = search("random", SPACE, [table.objective("val_accuracy")], seed=0)
     list(Run(path, mine, 3).walk())
     monkeypatch.setattr("nagkit.benchmarks.benchmark", lambda name: type("Other", (), {"sha256": "0" * 64}))
+    again = Run(path, mine, 4)
+    assert len(again.told()) == 3
     with pytest.raises(ArgumentError, match="inputs"):
+        list(again.walk())
+
+
+def test_a_budget_that_is_spent_already_is_refused(path):
+    list(run(path).walk(worth))
+    with pytest.raises(ArgumentError, match=f"budget must be at least {BUDGET}, as many as .*; got 3"):
+        list(run(path, budget=3).walk(worth))
+
+
+def test_metrics_of_one_name_keep_a_column_each(path):
+    wanted = [Objective(COUNT, symbols), Objective(COUNT, lambda tokens: -symbols(tokens))]
+    mine = Run(path, search("random", SPACE, wanted, [Constraint(COUNT, symbols, high=20.0)], seed=0), 5)
+    list(mine.walk())
+    table = mine.evaluations()
+    first, second, third = (f"{COUNT.name} ({COUNT.unit}){again}" for again in ("", " 2", " 3"))
+    assert (table[first] == -table[second]).all()
+    assert (table[first] == table[third]).all()
+    assert {first, second} < set(mine.front().table().columns)
+
+
+def test_a_search_that_does_not_tell_how_it_was_made_is_refused(path):
+    mine = made()
+    mine.about = lambda: {"search": "mine"}
+    with pytest.raises(ArgumentError, match=r"search must tell in about\(\) its constraints"):
         Run(path, mine, 3)
 
 

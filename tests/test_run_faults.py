@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 
 import numpy as np
+import psutil
 import pytest
 from nursery import nursery
 
@@ -20,7 +21,7 @@ from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.owner import Owner
 from nagkit.run import Run
 from nagkit.search import SEARCHES
-from runs import BATCH, BUDGET, history, run, worth
+from runs import BATCH, BUDGET, history, made, run, worth
 
 
 @pytest.fixture
@@ -127,6 +128,66 @@ def test_a_number_of_a_process_that_another_has_now_does_not_hold(path):
     assert len(list(run(path).walk(worth))) > BUDGET
 
 
+def test_a_process_from_before_the_machine_started_anew_does_not_hold(path):
+    run(path)
+    holder(path, replace(Owner.me(), boot="before"))
+    assert len(list(run(path).walk(worth))) > BUDGET
+
+
+def test_a_process_that_ended_holds_nothing_although_nobody_asked_how():
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as other:
+        taken = replace(Owner.me(), pid=other.pid, started=Owner.of(other.pid).started)
+        assert not taken.gone()
+        other.kill()
+        while psutil.Process(other.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert taken.gone()
+
+
+def test_one_that_seems_to_run_may_be_said_to_have_ended(path):
+    run(path)
+    holder(path, replace(Owner.me(), since="earlier"))
+    with pytest.raises(ArgumentError, match=r"take_over=True"):
+        next(run(path).walk(worth))
+    assert len(list(run(path).walk(worth, take_over=True))) > BUDGET
+
+
+def test_who_holds_it_may_be_damaged(path):
+    run(path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("REPLACE INTO owner VALUES (1, 'nobody')")
+    with pytest.raises(DataDamagedError, match="who holds it is not what was written"):
+        next(run(path).walk(worth))
+
+
+@pytest.mark.slow
+def test_a_reader_beside_a_writer_sees_a_whole_run(path):
+    walk, opened, ended = Run(path, made(), 400).walk(worth), 0, threading.Event()
+
+    def write():
+        for _ in walk:
+            pass
+        ended.set()
+
+    next(walk)
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not ended.is_set():
+        Run.open(path).told()
+        opened += 1
+    writer.join()
+    assert opened > 20
+
+
+def test_a_file_that_may_only_be_read_is_read(path, monkeypatch):
+    list(run(path).walk(worth))
+    monkeypatch.setattr("nagkit.database._only_to_read", lambda file: True)
+    again = Run.open(path)
+    assert len(again.evaluations()) == BUDGET
+    with pytest.raises(ArgumentError, match="can be read and written now"):
+        next(Run(path, made(), BUDGET + 1, BATCH).walk(worth))
+
+
 def test_a_process_of_another_machine_holds_until_it_is_said_to_have_ended(path):
     run(path)
     holder(path, replace(Owner.me(), host="elsewhere"))
@@ -170,6 +231,7 @@ def test_a_changed_entry_is_noticed(path):
         "UPDATE state SET content = replace(content, '1', '2')",
         "UPDATE state SET number = 0",
         "UPDATE state SET number = 1000",
+        "DELETE FROM state",
         "CREATE TABLE more (x)",
         "CREATE TRIGGER t AFTER INSERT ON log BEGIN DELETE FROM log; END",
         "CREATE VIEW v AS SELECT * FROM log",

@@ -44,10 +44,14 @@ def test_every_evaluation_is_a_trial(run, tmp_path):
         assert (trial.state.name == "FAIL") == (told.fault is not None)
         assert trial.values == (None if told.fault else told.values[:2].tolist())
         assert trial.user_attrs["fault"] == told.fault
+        assert abs(trial.duration.total_seconds() - told.seconds) < 1e-3
 
 
 def test_the_best_trials_are_the_front(run, tmp_path):
-    study = write(run, tmp_path / "study.db")
+    import optuna
+
+    write(run, tmp_path / "new" / "study.db")
+    study = optuna.load_study(study_name="run", storage=f"sqlite:///{tmp_path / 'new' / 'study.db'}")
     best = {trial.user_attrs["architecture"] for trial in study.best_trials}
     assert best == set(run.front().table()["architecture"])
 

@@ -92,6 +92,12 @@ class SearchContract:
             search.tell(row[None], self.values(search, row[None]))
         assert len(search.ask(1)) == 1
 
+    def test_it_tells_how_it_was_made(self, make: Make) -> None:
+        about, same, other = (make(seed, (FEW,)).about() for seed in (3, 3, 4))
+        assert json.loads(json.dumps(about, allow_nan=False)) == about == same != other
+        assert {"search", "space", "objectives", "constraints"} <= set(about)
+        assert about["constraints"][0]["metric"]["name"] == COUNT.name
+
     def test_same_seed_same_questions(self, make: Make) -> None:
         np.testing.assert_array_equal(walk(make(3), SOME), walk(make(3), SOME))
 

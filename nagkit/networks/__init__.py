@@ -1,4 +1,4 @@
-"""Architectures as PyTorch networks: build, train, time, export; and the builder of the embedded table."""
+"""Architectures as PyTorch networks: build, train, time, export; and the builder of the embedded tables."""
 
 from nagkit.networks.digits import Task, render
 from nagkit.networks.export import to_onnx, to_python

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy import linalg, optimize
 
 from nagkit.predictors.ranked import RankedPredictor
@@ -33,14 +33,15 @@ _UNCHECKED: dict[str, Any] = {"check_finite": False}  # for SciPy: all numbers h
 class Features(NamedTuple):
     """What the process knows of architectures."""
 
-    computed: Bool[np.ndarray, "n f"]
-    written: Bool[np.ndarray, "n g"]
+    computed: Float[np.ndarray, "n f"]  # zeros and ones in 32 bits, which are multiplied fastest
+    written: Float[np.ndarray, "n g"]
     counts: Float[np.ndarray, "n c"]  # over the root of the number of slots, so that their spread is about 1
 
     @classmethod
     def of(cls, space: SearchSpace, tokens: Int[np.ndarray, "n L"]) -> "Features":
         """Those of architectures of a space."""
-        return cls(space.features(tokens), space.one_hot(tokens), space.counts(tokens) / len(space.slots) ** 0.5)
+        computed, written = (facts(tokens).astype(np.float32) for facts in (space.features, space.one_hot))
+        return cls(computed, written, space.counts(tokens) / len(space.slots) ** 0.5)
 
     def first(self, count: int) -> "Features":
         """Those of the first so many."""
@@ -79,9 +80,10 @@ class Kernel:
 
     def between(self, a: Features, b: Features) -> Float[np.ndarray, "n m"]:
         """The covariance of what is at ``a`` and at ``b``, without noise."""
-        computed, written, trend = similarities(a, b, self.centre)
-        computed = self.variance_computed * np.exp(computed / -self.length_computed)
-        return computed + self.variance_written * np.exp(written / -self.length_written) + self.trend * trend
+        computed, written = l1(a.computed, b.computed), l1(a.written, b.written)  # float32, whose exp is much faster
+        computed = self.variance_computed * np.exp(computed / np.float32(-self.length_computed))
+        written = self.variance_written * np.exp(written / np.float32(-self.length_written))
+        return computed + written + self.trend * products(a, b, self.centre)
 
     def variance(self, features: Features) -> Float[np.ndarray, "n"]:
         """The variance of each before any label."""
@@ -137,14 +139,17 @@ class GaussianProcess(RankedPredictor):
 
 def similarities(a: Features, b: Features, centre: Float[np.ndarray, "c"]) -> Float[np.ndarray, "3 n m"]:
     """How far ``a`` and ``b`` are in what is computed and what is written, and the products of their centred counts."""
-    products = (a.counts - centre) @ (b.counts - centre).T
-    return np.stack([l1(a.computed, b.computed), l1(a.written, b.written), products])
+    return np.stack([l1(a.computed, b.computed), l1(a.written, b.written), products(a, b, centre)])
 
 
-def l1(a: Bool[np.ndarray, "n f"], b: Bool[np.ndarray, "m f"]) -> Float[np.ndarray, "n m"]:
-    """Number of yes-or-no features in which the rows of ``a`` and ``b`` differ; exact, as counts fit a float32."""
-    a, b = a.astype(np.float32), b.astype(np.float32)
-    return (a.sum(1)[:, None] + b.sum(1) - 2 * (a @ b.T)).astype(np.float64)
+def products(a: Features, b: Features, centre: Float[np.ndarray, "c"]) -> Float[np.ndarray, "n m"]:
+    """Those of the centred counts of ``a`` and ``b``."""
+    return (a.counts - centre) @ (b.counts - centre).T
+
+
+def l1(a: Float[np.ndarray, "n f"], b: Float[np.ndarray, "m f"]) -> Float[np.ndarray, "n m"]:
+    """Number of features, zeros and ones, in which the rows of ``a`` and ``b`` differ."""
+    return a.sum(1)[:, None] + b.sum(1) - 2 * (a @ b.T)
 
 
 def loss(
@@ -158,14 +163,14 @@ def loss(
     )
     factor = linalg.cholesky(parts.sum(0) + noise * np.eye(len(scores)), lower=True, **_UNCHECKED)
     weights = linalg.cho_solve((factor, True), scores, **_UNCHECKED)
-    beyond = logs - START
-    value = scores @ weights / 2 + np.log(np.diag(factor)).sum() + beyond @ beyond / (2 * PRIOR_SPREAD**2)
+    beyond = (logs - START) / PRIOR_SPREAD
+    value = scores @ weights / 2 + np.log(np.diag(factor)).sum() + beyond @ beyond / 2
     outer = _inverse(factor) - np.outer(weights, weights)
     by_part = outer * parts  # what each entry adds per unit of the logarithm of the part's variance
     by_length, by_length_written = (by_part[0] * computed).sum() / length, (by_part[1] * written).sum() / length_written
     by_variance = by_part.sum((1, 2))
     gradient = [by_length, by_variance[0], by_length_written, by_variance[1], by_variance[2], noise * np.trace(outer)]
-    return value, np.array(gradient) / 2 + beyond / PRIOR_SPREAD**2
+    return value, np.array(gradient) / 2 + beyond / PRIOR_SPREAD
 
 
 def _inverse(factor: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:

@@ -86,7 +86,7 @@ class Archive:
         """How far those told are beyond the bounds, each metric in standard deviations; infinite where one failed."""
         total = np.zeros(len(self))
         for constraint, values in zip(self.constraints, self.values[:, len(self.objectives) :].T, strict=True):
-            beyond = np.maximum(np.maximum(constraint.low - values, values - constraint.high), 0)
+            beyond = np.maximum(constraint.beyond(values), 0)
             spread = np.std(values[np.isfinite(values)]) if np.isfinite(values).any() else 0.0
             total += beyond / (spread or 1.0)
         return np.where(np.isfinite(self.values).all(1), total, np.inf)

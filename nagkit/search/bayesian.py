@@ -29,7 +29,7 @@ ACQUISITIONS = {  # by how many objectives they are for
     3: ("ucb", "thompson", "qlognehvi"),  # or more
 }
 ELITE = 10  # architectures around which candidates are looked for
-DRAWS, UNIFORM = 200, 60  # candidates: from the law of the elite, and from the whole space
+DRAWS, UNIFORM = 200, 60  # candidates: from the law of the elite, and from the whole space, which is at least a tenth
 LEAST_ODDS = 0.1  # of meeting the constraints: what is less likely to is not asked for
 
 
@@ -38,8 +38,9 @@ class BayesianSearch(ArchivedSearch):
 
     Candidates are draws from the law of the slots among the best, all edits of the best, and uniform draws. Several
     objectives become one by Chebyshev weights that are drawn anew for each question (Knowles, 2006), or by the expected
-    gain of hypervolume (``"ehvi"``). Until an architecture meets all measured constraints, the likeliest to do so is
-    asked for; then what meets them with odds of one in ten or better, as the best often lie just inside a bound.
+    gain of hypervolume, in scores by rank (``"ehvi"``). Until an architecture meets all measured constraints, the
+    likeliest to do so is asked for; then what meets them with odds of one in ten or better, as the best often lie just
+    inside a bound.
 
     Args:
         initial: how many random architectures come first
@@ -92,7 +93,8 @@ class BayesianSearch(ArchivedSearch):
     def _candidates(self, elite: Int[np.ndarray, "e L"]) -> Int[np.ndarray, "m L"]:
         """Architectures that may be asked for, most of them like the elite, which comes best first."""
         near = self.space.neighbours(elite).reshape(-1, elite.shape[1])
-        drawn, spread = like(self.space, elite, DRAWS, self.rng), self.space.sample(UNIFORM, self.rng)
+        drawn = like(self.space, elite, DRAWS, self.rng)
+        spread = self.space.sample(max(UNIFORM, (len(drawn) + len(near)) // 9 + 1), self.rng)
         rows = np.concatenate([drawn, near, spread])
         return rows[self.archive.new(rows)]
 

@@ -124,10 +124,9 @@ class OptunaSearch(ArchivedSearch):
 
     def _beyond(self, values: dict[int, float]) -> dict[str, float]:
         """How far each is beyond the bounds of the constraint at this place, below 0 where it is within."""
-        at = {place: self.constraints[place] for place in values}
         return {
-            f"{place}. {each.metric.name}": float(max(each.low - values[place], values[place] - each.high))
-            for place, each in at.items()
+            f"{place}. {(bound := self.constraints[place]).metric.name}": float(bound.beyond(np.array([value]))[0])
+            for place, value in values.items()
         }
 
     @abstractmethod

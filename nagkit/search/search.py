@@ -33,7 +33,11 @@ class Search(Protocol):
         ...
 
     def about(self) -> dict[str, Any]:
-        """How the search was made, for JSON: equal for searches that give the same answers."""
+        """How the search was made, for JSON: equal for searches that give the same answers.
+
+        Under ``"search"`` and ``"space"`` stand their names, under ``"objectives"`` and ``"constraints"`` what
+        ``nagkit.search.about.told`` gives of each.
+        """
         ...
 
     def state(self) -> dict[str, Any]:

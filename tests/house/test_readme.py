@@ -1,4 +1,4 @@
-"""The examples of the README run as they are printed, and give what the text says."""
+"""The examples of the README and of the datasheet run as they are printed, and give what the text says."""
 
 import contextlib
 import io
@@ -12,11 +12,12 @@ import nagkit
 from nagkit.run import Run
 
 README = Path(__file__).parents[2] / "README.md"
+DATASHEET = README.parent / "data" / "digits" / "README.md"
 
 
-def printed_by(place):
+def printed_by(place, file=README):
     """What the example at this place prints."""
-    example = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)[place]
+    example = re.findall(r"```python\n(.*?)```", file.read_text(encoding="utf-8"), flags=re.DOTALL)[place]
     assert len([line for line in example.splitlines() if line and not line.startswith("import")]) <= 10
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
@@ -28,6 +29,14 @@ def test_the_first_example_prints_a_network_that_runs():
     module: dict = {"__name__": "found"}
     exec(compile(printed_by(0), "network", "exec"), module)  # noqa: S102 - what our own code has written
     assert module["Network"]().eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+
+
+def test_the_example_of_the_datasheet_finds_a_world_and_its_images():
+    name, count, best, *shape = printed_by(0, DATASHEET).split(maxsplit=3)
+    assert not nagkit.benchmark(name).details["held_out"]
+    assert int(count) in (84, 85)
+    assert 0 < float(best) < 100
+    assert shape == ["(4000, 1, 8, 8)\n"]
 
 
 def test_the_second_example_searches_within_its_limit(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,35 @@ BUILD = f"""
             for step in build.run({CELLS}, calls):
                 print("step", step.cell, flush=True)
 """
+
+
+TIMED = f"""
+    from pathlib import Path
+    from nagkit.networks.builder import Build
+    from nagkit.networks.recipes import ImageRecipe
+    from nagkit.networks.training import TrainingRecipe
+
+    def work(path):
+        build = Build({TASKS[:1]!r}, Path(path), {TRAINING!r}, shipped=Path(path).parent / "shipped")
+        for step in build.run(8):
+            print("step", f"{{step.stage}}-{{step.done}}", flush=True)
+"""
+
+
+def test_timing_killed_at_random_moments_goes_on_where_it_was(tmp_path):
+    task = replace(TASKS[0], digits=tuple(range(10)))
+    source, rng, steps, kills = TIMED.replace(repr(TASKS[:1]), repr((task,))), np.random.default_rng(0), [], 0
+    with nursery(source) as begin:
+        killed = True
+        while killed:
+            killed, told = begin.work(tmp_path / "ledger.sqlite", patience=rng.uniform(0, 0.2) if kills < 5 else None)
+            kills += killed
+            steps += told
+    ledger = Build((task,), tmp_path / "ledger.sqlite", TRAINING)
+    assert kills == 5
+    assert len(steps) == len(set(steps))
+    assert list(ledger.run(8)) == []
+    assert np.isfinite(ledger.columns()[task.name].values["latency_cpu"]).sum() == 8
 
 
 @pytest.mark.parametrize("workers", KILLS)
