@@ -4,7 +4,7 @@ Notation: q architectures evaluated, m metrics of a search (objectives, then con
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -192,14 +192,19 @@ class Race:
                 places[heat.entrant, heat.seed].heat = heat
                 yield heat
 
-    def laps(self, steps: int = 1) -> Iterator[list[Heat]]:
+    def laps(self, steps: int = 1, stopped: Callable[[], bool] = lambda: False) -> Iterator[list[Heat]]:
         """All heats after every so many evaluations of each, side by side in this process; copies, which stay so.
 
         Stop by leaving; call this again to go on from there.
+
+        Args:
+            stopped: asked after every heat, and ends this within a lap when it says so
         """
         arguments.whole("steps", steps)
         while not self.ended:
             for lane in self._lanes:
+                if stopped():
+                    return
                 if not lane.heat.ended:
                     lane.advance(steps)
             yield [replace(heat) for heat in self.heats]

@@ -161,6 +161,16 @@ def test_impossible_courses_are_refused(as_a_user):
         Course(SPACE, [wish], cost="train_time")
 
 
+def test_a_lap_can_be_left_between_two_heats_and_nothing_is_lost():
+    course = Course(SPACE, [Objective(COUNT, symbols)])
+    whole, halting = (Race(course, {}, 6, [0, 1]) for _ in range(2))
+    answers = iter([False, False, False, True])
+    assert list(halting.laps(2, lambda: next(answers))) == []
+    assert [len(heat) for heat in halting.heats] == [2, 2, 2, 0, 0, 0]
+    list(halting.laps(2))
+    assert asked(halting.heats) == asked(whole.run())
+
+
 def test_entrants_are_written_with_commas_and_acquisitions_with_a_colon():
     assert entrants(" evolution,bayesian:ei ,") == {
         "evolution": {},

@@ -3,7 +3,7 @@
 Stop is heard after the step that runs, and Resume goes on from there. Whatever is chosen anew begins a new race.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +108,7 @@ class LiveRace(ipw.VBox):
                 return
         race = self._race
         self.progress.max = len(race.heats) * race.budget
-        self.worker.start(_laps(race))
+        self.worker.start(_laps(race, lambda: self.worker.state == "stopping"))
         if self.worker.state != "idle":  # in place, all is done by now
             self._allow(False)
             self._say(f"{len(race.entrants)} searches with {len(race.seeds)} seeds, {race.budget} evaluations each.")
@@ -189,8 +189,8 @@ class LiveRace(ipw.VBox):
         return [ipw.HTML(tables.STYLE), chosen, buttons, self.status, self.figure, self.sentence, self.result]
 
 
-def _laps(race: Race) -> Iterator[Lap]:
-    for _ in race.laps(STEPS):
+def _laps(race: Race, stopped: Callable[[], bool]) -> Iterator[Lap]:
+    for _ in race.laps(STEPS, stopped):
         yield _lap(race)
 
 
