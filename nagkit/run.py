@@ -89,7 +89,7 @@ class Run:
         """
         with Log(self.path) as log:
             log.take(take_over)
-            self._agree(log.entries[0].content, {"inputs": _inputs(self._search.about())})
+            self._check_inputs(log.entries[0].content["inputs"])
             search, left = self._resumed(log)
             if self.budget < left.asked:
                 raise ArgumentError(
@@ -166,6 +166,14 @@ class Run:
                     f"path must be a run of this very search; {self.path} was made with {name} = "
                     f"{known.get(name)!r:.200}, not {value!r:.200}. Give another path, or Run.open(path) to go on."
                 )
+
+    def _check_inputs(self, known: Mapping[str, str]) -> None:
+        """Refuses to go on with other tables."""
+        if (here := _inputs(self._search.about())) != known:
+            raise ArgumentError(
+                f"inputs must be those that {self.path} was begun with, the tables of sha256 {known}; here they have "
+                f"{here}. Put those back, or begin a new run."
+            )
 
     def _resumed(self, log: Log) -> tuple[Search, Left]:
         """The search as it was at the end of the log, and what it waits for."""
