@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from blocks import Blocks
 
+from blocks import Blocks
 from nagkit.benchmarks import benchmark
 from nagkit.checks.search import COUNT, symbols
 from nagkit.errors import ArgumentError

@@ -15,12 +15,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import psutil
 import pytest
-from nursery import nursery
 
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.owner import Owner
 from nagkit.run import Run
 from nagkit.search import SEARCHES
+from nursery import nursery
 from runs import BATCH, BUDGET, history, made, run, worth
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from blocks import ROWS, Blocks, belongs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blocks import ROWS, Blocks, belongs
 from nagkit.checks.space import SpaceContract
 from nagkit.errors import ArgumentError
 from nagkit.space import Architecture, SearchSpace, Slot

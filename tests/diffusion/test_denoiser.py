@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from blocks import Blocks
 
 import nagkit
+from blocks import Blocks
 from nagkit.diffusion.denoiser import load, untrained
 from nagkit.diffusion.training import bound, train
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError

@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from blocks import Blocks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
 import nagkit
+from blocks import Blocks
 from nagkit.diffusion import tilt
 from nagkit.diffusion.masked import Noise, denoise, uniform_belief
 from nagkit.diffusion.tilt import DIRECTIONS, STRONGEST, Tilt

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from blocks import Blocks
 
 import nagkit
+from blocks import Blocks
 from nagkit.checks.generator import FIRST, GeneratorContract
 from nagkit.diffusion.masked import uniform_belief
 from nagkit.errors import ArgumentError

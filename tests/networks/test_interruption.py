@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nursery import nursery
 
 from nagkit.errors import NagkitError
 from nagkit.executors import executor
 from nagkit.networks.builder import Build
 from nagkit.networks.recipes import ImageRecipe
 from nagkit.networks.training import TrainingRecipe
+from nursery import nursery
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("interruption")]
 

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from blocks import Blocks
 from scipy import optimize, stats
 
 import nagkit
+from blocks import Blocks
 from nagkit.checks.predictor import MORE
 from nagkit.predictors.gaussian_process import (
     BOUNDS,

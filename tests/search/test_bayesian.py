@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from blocks import ROWS, Blocks
 from scipy import stats
 
+from blocks import ROWS, Blocks
 from nagkit.benchmarks import benchmark
 from nagkit.checks.search import COUNT, walk
 from nagkit.errors import ArgumentError

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from blocks import Blocks
 
+from blocks import Blocks
 from nagkit.checks.search import COUNT, SearchContract, symbols, walk
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from nagkit_widgets import LiveRace
 from nagkit_widgets.race import CHOICES
-from waiting import until
 
 from nagkit.errors import ArgumentError
 from nagkit.race import BASELINES
+from waiting import until
 
 TABLE = "digits/mid8"
 

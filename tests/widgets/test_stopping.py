@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from nagkit_widgets import Studio
 from nagkit_widgets.stage import GENERATED
+
 from waiting import until
 
 

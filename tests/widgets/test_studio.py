@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 import pytest
 from nagkit_widgets import Studio, tables
 from nagkit_widgets.stage import CHOSEN, GENERATED, LABELS
-from waiting import until
 
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError, UnsatisfiableError
+from waiting import until
 
 
 def widgets(parent):

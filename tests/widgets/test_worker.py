@@ -4,9 +4,9 @@ import time
 
 import pytest
 from nagkit_widgets import Worker
-from waiting import until
 
 from nagkit.errors import NagkitError
+from waiting import until
 
 
 @pytest.fixture(autouse=True)
