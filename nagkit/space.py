@@ -201,9 +201,10 @@ class SearchSpace(ABC):
         return self.at(np.arange(self.size))
 
     def neighbours(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n m L"]:
-        """All rows that differ in exactly one slot: m = sum(radices - 1) for each.
+        """Rows that differ in one slot and in what the grammar forbids beside it: m = sum(radices - 1) for each.
 
-        Where the grammar forbids an edit, another neighbour stands in its place; the row itself if it has none.
+        Symbols that became illegal give way to the first that are legal. Where there are none, another neighbour stands
+        in its place; the row itself if it has none.
         """
         tokens = self.check(tokens)
         slot = np.repeat(np.arange(len(self.slots)), self.radices - 1)  # (m,)
@@ -211,12 +212,24 @@ class SearchSpace(ABC):
         near = np.repeat(tokens[:, None], len(slot), axis=1)  # (n, m, L)
         near[:, np.arange(len(slot)), slot] += step
         near[:, np.arange(len(slot)), slot] %= self.radices[slot]
+        near = self._repaired(near.reshape(-1, len(self.slots)), np.tile(slot, len(tokens))).reshape(near.shape)
         bad = np.any(self._illegal(near.reshape(-1, len(self.slots))), axis=1).reshape(near.shape[:2])  # (n, m)
         if bad.any():
             stand_in = near[np.arange(len(near)), bad.argmin(1)]  # (n, L)
             stand_in = np.where(np.all(bad, axis=1)[:, None], tokens, stand_in)
             near = np.where(bad[:, :, None], stand_in[:, None], near)
         return near
+
+    def _repaired(self, rows: Int[np.ndarray, "n L"], edited: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n L"]:
+        """The rows with legal symbols, as far as there are any, for what is illegal beside the edited slot of each."""
+        if type(self).legal is SearchSpace.legal:
+            return rows
+        wrong = self._illegal(rows)
+        wrong[np.arange(len(rows)), edited] = False
+        rows = np.where(wrong, UNDECIDED, rows)
+        for l in np.flatnonzero(wrong.any(0)):
+            rows[:, l] = np.where(rows[:, l] == UNDECIDED, self.legal(rows)[:, l].argmax(1), rows[:, l])
+        return rows
 
     def features(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
         """Yes-or-no facts about each architecture; the more of them two share, the more alike they are.

@@ -37,9 +37,11 @@ def test_rows_that_break_the_grammar_are_named_with_the_slots(blocks):
     assert blocks.faults([0, 1, 1]) == ("Slot 1 (stride) may not be '2' beside the others, but '1'.",)
 
 
-def test_an_edit_that_the_grammar_forbids_is_replaced_by_another_neighbour(blocks):
-    near = blocks.neighbours(np.array([[0, 0, 0]]))[0]
-    assert {tuple(row) for row in near.tolist()} == {(1, 0, 0), (2, 0, 0), (0, 0, 1), (0, 0, 2), (0, 0, 3)}
+def test_what_an_edit_makes_illegal_gives_way(blocks):
+    near = blocks.neighbours(np.array([[0, 0, 0], [1, 0, 1]]))
+    edits = {(1, 0, 0), (2, 0, 0), (0, 0, 1), (0, 0, 2), (0, 0, 3)}
+    assert {tuple(row) for row in near[0].tolist()} == edits | {(1, 1, 0)}  # a stride needs a larger kernel
+    assert (1, 1, 0) in {tuple(row) for row in near[1].tolist()}  # and an activation
 
 
 @given(st.integers(0, 10**6), st.integers(1, 50))

@@ -84,17 +84,11 @@ class Reduction(nn.Module):
 
 
 class Network(nn.Module):
-    """Stem, body of cells and reductions, normalisation, global average pooling, classifier."""
+    """Stem, body of cells or blocks, head that ends in one value a channel, classifier."""
 
-    def __init__(self, body: nn.Sequential, skeleton: Skeleton, classes: int) -> None:
+    def __init__(self, stem: nn.Sequential, body: nn.Sequential, head: nn.Sequential, classifier: nn.Linear) -> None:
         super().__init__()
-        first, last = skeleton.channels[0], skeleton.channels[-1]
-        self.stem = nn.Sequential(
-            nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first)
-        )
-        self.body = body
-        self.head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.classifier = nn.Linear(last, classes)
+        self.stem, self.body, self.head, self.classifier = stem, body, head, classifier
         self.copies = 1  # how many networks this is, side by side; more after ``fuse``
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
@@ -112,22 +106,35 @@ def build(
     """The network of an architecture, with initial weights that depend on nothing but the seed.
 
     Args:
+        skeleton: what is around a cell; the networks of MobileNetV3 have one of their own
         prune: leave out the operations that lie on no path from input to output. They cost time and parameters but,
             for the same weights, do not change the output; the parameter counts of the benchmark keep them. One
             seed gives different initial weights with and without them, because they draw theirs as well.
         seed: of PyTorch's usual initial law (uniform within 1/sqrt(fan-in)); normalisation starts as the identity.
     """
-    symbols = edges(architecture, prune)
+    arguments.instance("architecture", architecture, Architecture, "space.decode(row)")
     arguments.whole("classes", classes, high=MOST_CLASSES)
     arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
     with torch.device("meta"):  # the constructors would draw from the global random state
-        layers: list[nn.Module] = []
-        for stage, channels in enumerate(skeleton.channels):
-            if stage:
-                layers.append(reduction(skeleton, skeleton.channels[stage - 1], channels))
-            layers.extend(Cell(channels, symbols) for _ in range(skeleton.cells))
-        network = Network(nn.Sequential(*layers), skeleton, classes)
+        if architecture.space.startswith("mobilenet-v3"):
+            from nagkit.networks.mobilenet import mobilenet
+
+            network = mobilenet(architecture, classes)
+        else:
+            network = _of_cells(edges(architecture, prune), classes, skeleton)
     return initialise(network.to_empty(device="cpu"), seed)
+
+
+def _of_cells(symbols: Mapping[tuple[int, int], str], classes: int, skeleton: Skeleton) -> Network:
+    first, last = skeleton.channels[0], skeleton.channels[-1]
+    stem = nn.Sequential(nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first))
+    body: list[nn.Module] = []
+    for stage, channels in enumerate(skeleton.channels):
+        if stage:
+            body.append(reduction(skeleton, skeleton.channels[stage - 1], channels))
+        body.extend(Cell(channels, symbols) for _ in range(skeleton.cells))
+    head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return Network(stem, nn.Sequential(*body), head, nn.Linear(last, classes))
 
 
 def edges(architecture: Architecture, prune: bool = True) -> dict[tuple[int, int], str]:
@@ -138,8 +145,8 @@ def edges(architecture: Architecture, prune: bool = True) -> dict[tuple[int, int
         )
     if architecture.space != NasBench201.name:
         raise ArgumentError(
-            f"architecture must belong to the space {NasBench201.name!r}, the only one that can be built; "
-            f"got one of {architecture.space!r}."
+            f"architecture must belong to the space {NasBench201.name!r}, the one of cells; got one of "
+            f"{architecture.space!r}."
         )
     if not isinstance(prune, bool):
         raise ArgumentError(f"prune must be True or False; got {prune!r:.80}.")

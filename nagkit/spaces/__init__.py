@@ -1,12 +1,20 @@
 """Search spaces, one file each; ``space`` finds one by name."""
 
+from collections.abc import Callable
+from functools import partial
+
 from nagkit import arguments
 from nagkit.space import SearchSpace
+from nagkit.spaces.mobilenet_v3 import MobileNetV3
 from nagkit.spaces.nas_bench_201 import NasBench201
 
-SPACES: dict[str, type[SearchSpace]] = {NasBench201.name: NasBench201}
+SPACES: dict[str, Callable[[], SearchSpace]] = {
+    "nas-bench-201": NasBench201,
+    "mobilenet-v3": MobileNetV3,
+    "mobilenet-v3-w1.2": partial(MobileNetV3, 1.2),
+}
 
 
 def space(name: str) -> SearchSpace:
-    """The search space of this name: ``"nas-bench-201"``."""
+    """The search space of this name: ``"nas-bench-201"``, ``"mobilenet-v3"``, or that 1.2 times as wide."""
     return SPACES[arguments.one_of("space", name, SPACES)]()

@@ -1,0 +1,234 @@
+"""The MobileNetV3 space of Once-For-All (Cai et al., ICLR 2020): five stages of two to four inverted residual blocks.
+
+A block has a kernel of 3, 5 or 7 and widens its channels by 3, 4 or 6 in between. Slots are the side of the image,
+then the depth of each stage, then the blocks; a block beyond the depth of its stage is ``none``. Stem, first block and
+head, and the channels, stride, activation and squeeze-and-excitation of each stage, are the same for all.
+
+Notation: n architectures, L slots, K symbols; C channels, r image side, k classes. FLOPs are multiply-accumulates of
+convolutions, squeeze-and-excitation and classifier; normalisation, activations, pooling and biases are not counted.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
+
+RESOLUTIONS = tuple(range(128, 225, 4))  # sides of the image
+DEPTHS = (2, 3, 4)
+BLOCKS = tuple((kernel, expansion) for kernel in (3, 5, 7) for expansion in (3, 4, 6))
+MOST = max(DEPTHS)  # blocks in a stage
+NONE = 0  # the symbol of a third or fourth block that is not there
+WIDTHS = (1.0, 1.2)
+MOST_CLASSES = 1_000_000
+
+
+class Stage(NamedTuple):
+    """What the blocks of a stage share; the first of them has the stride."""
+
+    channels: int
+    stride: int
+    activation: str
+    squeeze: bool
+
+
+class Macro(NamedTuple):
+    """Everything around the choices: channels of stem and first block, the stages, and the two layers of the head."""
+
+    stem: int
+    stages: tuple[Stage, ...]
+    expanded: int
+    last: int
+
+
+def macro(width: float) -> Macro:
+    """The network around the blocks, all channels times ``width``."""
+    stages = (
+        Stage(24, 2, "relu", False),
+        Stage(40, 2, "relu", True),
+        Stage(80, 2, "hard swish", False),
+        Stage(112, 1, "hard swish", True),
+        Stage(160, 2, "hard swish", True),
+    )
+    widened = tuple(stage._replace(channels=divisible(stage.channels * width)) for stage in stages)
+    return Macro(divisible(16 * width), widened, divisible(960 * width), divisible(1280 * width))
+
+
+def divisible(channels: float) -> int:
+    """The multiple of 8 nearest to a number of channels, but at least nine tenths of it (Sandler et al., 2018)."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
+
+
+def squeezed(channels: int) -> int:
+    """Channels within squeeze-and-excitation of so many."""
+    return divisible(channels // 4)
+
+
+_TEXT = re.compile(r"r(\d+)((?:\|k\de\d(?: k\de\d){1,3}){5})")
+
+
+class MobileNetV3(SearchSpace):
+    """About 5·10²⁰ networks: 2·10¹⁹ for each side of the image.
+
+    Args:
+        width: factor of all channels; the published super-networks have 1.0 and 1.2
+    """
+
+    slots = (
+        Slot("resolution", tuple(map(str, RESOLUTIONS))),
+        *(Slot(f"depth {stage}", tuple(map(str, DEPTHS))) for stage in range(1, 6)),
+        *(
+            Slot(f"block {stage}.{place}", ("none",) * (place > DEPTHS[0]) + tuple(f"k{k}e{e}" for k, e in BLOCKS))
+            for stage in range(1, 6)
+            for place in range(1, MOST + 1)
+        ),
+    )
+    identities = ("string",)
+
+    def __init__(self, width: float = 1.0) -> None:
+        if width not in WIDTHS:
+            raise ArgumentError(f"width must be one of {WIDTHS}; got {width!r:.80}.")
+        self.width = float(width)
+        self.name = "mobilenet-v3" if width == 1 else f"mobilenet-v3-w{width:g}"
+
+    @property
+    def size(self) -> int:
+        """Number of networks."""
+        return len(RESOLUTIONS) * sum(len(BLOCKS) ** depth for depth in DEPTHS) ** 5
+
+    def legal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L K"]:
+        """Which symbols the depths allow to the blocks, and the blocks to the depths."""
+        allowed = np.array(super().legal(tokens))
+        depth, third, fourth = _structure(tokens)
+        by_depth = (depth == UNDECIDED) | (depth == np.arange(3))  # (n, 5, depth): whether the depth may be that
+        by_third = np.where(third == NONE, [True, False, False], (third == UNDECIDED) | [False, True, True])
+        by_fourth = np.where(fourth == NONE, [True, True, False], (fourth == UNDECIDED) | [False, False, True])
+        allowed[:, 1:6, :3] = by_third & by_fourth
+        blocks = allowed[:, 6:].reshape(len(tokens), 5, MOST, -1)  # a view
+        for place, others, deep in ((2, by_depth & by_fourth, 1), (3, by_depth & by_third, 2)):
+            blocks[:, :, place, NONE] &= others[:, :, :deep].any(2)
+            blocks[:, :, place, NONE + 1 :] &= others[:, :, deep:].any(2)[:, :, None]
+        return allowed
+
+    def decode(self, row: Any) -> Architecture:
+        """The architecture of one row: a chain of blocks; its text names the side of the image, then stage by stage."""
+        tokens = self.check_row(row)
+        symbols = [slot.symbols[token] for slot, token in zip(self.slots, tokens, strict=True)]
+        stages = [[s for s in symbols[start : start + MOST] if s != "none"] for start in range(6, len(symbols), MOST)]
+        blocks = [f"{block} stage {number}" for number, stage in enumerate(stages, 1) for block in stage]
+        ops = ("input", f"resize {symbols[0]}", *blocks, "output")
+        edges = frozenset((i, i + 1) for i in range(len(ops) - 1))
+        return Architecture(self.name, ops, edges, tokens, f"r{symbols[0]}|" + "|".join(map(" ".join, stages)))
+
+    def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
+        """The rows of texts such as ``r224|k3e3 k5e6|k7e4 k3e3 k3e3|…``."""
+        if isinstance(architectures, str | Architecture):
+            raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
+        if not isinstance(architectures, Iterable) or not (rows := [self._row(each) for each in architectures]):
+            raise ArgumentError(
+                f"architectures must be a list of at least one architecture; got {architectures!r:.80}."
+            )
+        return self.check(rows, "architectures")
+
+    def _row(self, architecture: str | Architecture) -> list[int]:
+        if isinstance(architecture, Architecture) and architecture.space == self.name:
+            return list(architecture.tokens)
+        match = _TEXT.fullmatch(architecture) if isinstance(architecture, str) else None
+        if match is None:
+            raise ArgumentError(
+                f"architectures must be of {self.name}, decoded or as texts of the form r224|k3e3 k5e6|… with five "
+                f"stages of two to four blocks; got {architecture!r:.120}."
+            )
+        stages = [stage.split() for stage in match[2][1:].split("|")]
+        symbols = [match[1], *(str(len(stage)) for stage in stages)]
+        symbols += [block for stage in stages for block in stage + ["none"] * (MOST - len(stage))]
+        return [
+            slot.symbols.index(arguments.one_of(slot.name, symbol, slot.symbols))
+            for slot, symbol in zip(self.slots, symbols, strict=True)
+        ]
+
+    def canonical(self, tokens: Int[np.ndarray, "n L"], identity: str = "string") -> Int[np.ndarray, "n L"]:
+        """The rows themselves: no two are the same network."""
+        arguments.one_of("identity", identity, self.identities)
+        return self.check(tokens)
+
+    def params(self, tokens: Int[np.ndarray, "n L"], classes: int = 1000) -> Int[np.ndarray, "n"]:
+        """Exact number of trainable parameters."""
+        tokens, classes = self.check(tokens), arguments.whole("classes", classes, high=MOST_CLASSES)
+        stem, stages, expanded, last = macro(self.width)
+        fixed = 27 * stem + 2 * stem + (9 + stem + 4) * stem  # stem, first block
+        fixed += stages[-1].channels * expanded + 2 * expanded + expanded * last + (last + 1) * classes
+        return fixed + _summed(tokens, _block_params(self.width)[None], np.zeros(len(tokens), np.int64))
+
+    def flops(self, tokens: Int[np.ndarray, "n L"], classes: int = 1000) -> Int[np.ndarray, "n"]:
+        """Exact multiply-accumulates for one image of the side that the row names."""
+        tokens, classes = self.check(tokens), arguments.whole("classes", classes, high=MOST_CLASSES)
+        stem, stages, expanded, last = macro(self.width)
+        sides = np.array([_sides(resolution) for resolution in RESOLUTIONS])[tokens[:, 0]]  # (n, 6)
+        fixed = (27 * stem + 9 * stem + stem**2) * sides[:, 0] ** 2
+        fixed += stages[-1].channels * expanded * sides[:, -1] ** 2 + expanded * last + last * classes
+        return fixed + _summed(tokens, _block_flops(self.width), tokens[:, 0])
+
+
+def _structure(tokens: Int[np.ndarray, "n L"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depths (n, 5, 1), third blocks (n, 5, 1) and fourth blocks (n, 5, 1) of all stages."""
+    blocks = tokens[:, 6:].reshape(len(tokens), 5, MOST)
+    return tokens[:, 1:6, None], blocks[:, :, 2:3], blocks[:, :, 3:4]
+
+
+def _summed(tokens: np.ndarray, costs: Int[np.ndarray, "s 5 2 9"], which: Int[np.ndarray, "n"]) -> np.ndarray:
+    """The costs of the blocks that are there; ``costs[which]`` is by stage, first or later block, and kind."""
+    blocks = tokens[:, 6:].reshape(len(tokens), 5, MOST)
+    kind = blocks - np.array([0, 0, 1, 1])  # third and fourth count from none
+    later = np.array([0, 1, 1, 1])
+    each = costs[which[:, None, None], np.arange(5)[:, None], later, np.maximum(kind, 0)]
+    return np.where(kind < 0, 0, each).sum((1, 2))
+
+
+def _sides(resolution: int) -> list[int]:
+    """Sides of the image after the stem and after each stage."""
+    sides = [(resolution + 1) // 2]
+    for stage in macro(1.0).stages:
+        sides.append((sides[-1] + stage.stride - 1) // stage.stride)
+    return sides
+
+
+def _kinds(width: float) -> Iterable[tuple[tuple[int, int, int], int, Stage, int, int]]:
+    """Of every kind of block its place in a table, channels before, stage, kernel, and channels in between."""
+    stem, stages, *_ = macro(width)
+    for number, stage in enumerate(stages):
+        for later, before in enumerate((stages[number - 1].channels if number else stem, stage.channels)):
+            for kind, (kernel, expansion) in enumerate(BLOCKS):
+                yield (number, later, kind), before, stage, kernel, divisible(before * expansion)
+
+
+@cache
+def _block_params(width: float) -> np.ndarray:
+    """Parameters by stage, first or later block, and kind (5, 2, 9)."""
+    table = np.zeros((5, 2, len(BLOCKS)), dtype=np.int64)
+    for place, before, stage, kernel, middle in _kinds(width):
+        inner = squeezed(middle)
+        table[place] = (before + 2 + kernel**2 + 2 + stage.channels) * middle + 2 * stage.channels
+        table[place] += stage.squeeze * (2 * middle * inner + middle + inner)
+    return table
+
+
+@cache
+def _block_flops(width: float) -> np.ndarray:
+    """Multiply-accumulates by side of the image, stage, first or later block, and kind (25, 5, 2, 9)."""
+    table = np.zeros((len(RESOLUTIONS), 5, 2, len(BLOCKS)), dtype=np.int64)
+    for row, resolution in enumerate(RESOLUTIONS):
+        sides = _sides(resolution)
+        for place, before, stage, kernel, middle in _kinds(width):
+            number, later, _ = place
+            side, out = sides[number + 1 if later else number], sides[number + 1]
+            table[row][place] = before * middle * side**2 + (kernel**2 + stage.channels) * middle * out**2
+            table[row][place] += stage.squeeze * 2 * middle * squeezed(middle)
+    return table

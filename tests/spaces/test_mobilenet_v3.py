@@ -1,0 +1,126 @@
+"""The MobileNetV3 space: its grammar, its texts, and costs that are those of the networks."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nagkit.checks.space import SpaceContract
+from nagkit.errors import ArgumentError
+from nagkit.networks.mobilenet import mobilenet
+from nagkit.networks.network import build
+from nagkit.space import UNDECIDED
+from nagkit.spaces import space as find
+from nagkit.spaces.mobilenet_v3 import BLOCKS, DEPTHS, NONE, RESOLUTIONS, MobileNetV3, divisible
+
+NAMES = ["mobilenet-v3", "mobilenet-v3-w1.2"]
+LARGEST = "r224|" + "|".join(["k7e6 k7e6 k7e6 k7e6"] * 5)
+
+
+@pytest.fixture(params=NAMES)
+def space(request):
+    return find(request.param)
+
+
+class TestMobileNetV3(SpaceContract):
+    @pytest.fixture
+    def space(self):
+        return find("mobilenet-v3")
+
+
+def test_there_are_as_many_as_choices_of_depth_and_blocks():
+    stage = sum(len(BLOCKS) ** depth for depth in DEPTHS)
+    assert find("mobilenet-v3").size == len(RESOLUTIONS) * stage**5
+    assert 2e19 < stage**5 < 2.5e19
+
+
+def test_legal_is_what_some_network_has(space):
+    """One stage by all that its depth, third and fourth block can be, whatever the operations are."""
+    row, slots = space.sample(1, np.random.default_rng(0))[0], [1, 8, 9]
+    structures = [(0, NONE, NONE), (1, 1, NONE), (2, 1, 1)]
+    for known in itertools.product((UNDECIDED, 0, 1, 2), (UNDECIDED, NONE, 1), (UNDECIDED, NONE, 1)):
+        row[slots] = known
+        allowed = space.legal(row[None])[0, slots]
+        for place, legal in enumerate(allowed):
+            others = [k for k in range(3) if k != place and known[k] != UNDECIDED]
+            expected = {s[place] for s in structures if all(s[k] == known[k] for k in others)}
+            if place == 0:
+                assert set(np.flatnonzero(legal)) == expected, known
+            else:
+                assert legal[NONE] == (NONE in expected), known
+                assert set(legal[1 : 1 + len(BLOCKS)]) == {1 in expected}, known
+
+
+def count(network, side):
+    """Parameters, and multiply-accumulates where they happen, of one image."""
+    counted = []
+
+    def hook(module, inputs, output):
+        counted.append(output[0].numel() * module.weight[0].numel())
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(hook)
+    with torch.inference_mode():
+        network.eval()(torch.empty(1, 3, side, side, device="meta"))
+    return sum(parameter.numel() for parameter in network.parameters()), sum(counted)
+
+
+@pytest.mark.slow
+def test_costs_are_those_of_the_traced_network(space):
+    tokens = space.sample(200 if space.width == 1 else 40, np.random.default_rng(0))
+    expected = zip(space.params(tokens, 100).tolist(), space.flops(tokens, 100).tolist(), strict=True)
+    for row, costs in zip(tokens, expected, strict=True):
+        with torch.device("meta"):
+            network = mobilenet(space.decode(row), 100)
+        assert count(network, RESOLUTIONS[row[0]]) == costs
+
+
+def test_the_largest_network_costs_what_it_did():
+    space = find("mobilenet-v3")
+    largest = space.encode([LARGEST])
+    assert round(space.params(largest)[0] / 1e6, 2) == 7.66
+    assert round(space.flops(largest)[0] / 1e6) == 566
+
+
+@pytest.mark.slow
+def test_a_network_learns_from_its_seed_alone_and_runs_on_any_side(space):
+    architecture = space.decode(space.sample(1, np.random.default_rng(3))[0])
+    first, same, other = (build(architecture, classes=7, seed=seed) for seed in (0, 0, 1))
+    images = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    for network in (first, same, other):
+        assert network.eval()(images).shape == (2, 7)
+    assert torch.equal(first(images), same(images))
+    assert not torch.equal(first(images), other(images))
+    first.train()(images).sum().backward()
+    assert all(parameter.grad is not None for parameter in first.parameters())
+
+
+def test_a_change_of_depth_is_one_edit(space):
+    row = space.encode(["r224|k3e3 k5e6|k7e4 k3e3 k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3 k3e3 k7e6"])
+    near = {space.decode(other).text for other in space.neighbours(row)[0]}
+    assert "r224|k3e3 k5e6 k7e4|k7e4 k3e3 k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3 k3e3 k7e6" in near  # a third block
+    assert "r224|k3e3 k5e6|k7e4 k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3 k3e3 k7e6" in near  # without its third
+    assert "r224|k3e3 k5e6|k7e4 k3e3 k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3" in near  # without both
+    assert "r128|k3e3 k5e6|k7e4 k3e3 k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3 k3e3 k7e6" in near
+
+
+def test_channels_are_multiples_of_eight():
+    assert [divisible(16 * 1.2), divisible(24 * 1.2), divisible(112 * 1.2), divisible(11)] == [24, 32, 136, 16]
+
+
+@pytest.mark.parametrize("wrong", [0, 1.1, "wide", None])
+def test_other_widths_are_refused(wrong, as_a_user):
+    with pytest.raises(ArgumentError, match="width must be one of"):
+        MobileNetV3(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["r225|" + LARGEST[5:], "r224|k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3", LARGEST.replace("k7e6", "k7e5", 1)],
+)
+def test_other_texts_are_refused(text):
+    with pytest.raises(ArgumentError, match=r"resolution must be|architectures must be|block 1.1 must be"):
+        find("mobilenet-v3").encode([text])
