@@ -97,8 +97,16 @@ class SearchSpace(ABC):
 
         Allowed means that a legal row exists which has the symbol there and agrees with all other decided slots.
         """
-        allowed = np.arange(self.radices.max()) < self.radices[:, None]
-        return np.broadcast_to(allowed, (len(tokens), *allowed.shape))
+        return np.broadcast_to(self._symbols, (len(tokens), *self._symbols.shape))
+
+    @cached_property
+    def _symbols(self) -> Bool[np.ndarray, "L K"]:
+        """Which symbols each slot has."""
+        return np.arange(self.radices.max()) < self.radices[:, None]
+
+    @property
+    def _has_grammar(self) -> bool:
+        return type(self).legal is not SearchSpace.legal
 
     def check(self, tokens: Any, argument: str = "tokens") -> Int[np.ndarray, "n L"]:
         """``tokens`` as an int64 batch of legal, complete architectures; anything else is refused by name."""
@@ -113,15 +121,13 @@ class SearchSpace(ABC):
                 f"{argument} must hold whole numbers; got dtype {array.dtype}. space.encode turns text into tokens."
             )
         array = array.astype(np.int64, copy=False)
-        bad = (array < 0) | (array >= self.radices)
-        if bad.any():
-            row, slot = np.argwhere(bad)[0]
+        if array.min() < 0 or (array.max(0) >= self.radices).any():
+            row, slot = np.argwhere((array < 0) | (array >= self.radices))[0]
             raise ArgumentError(
                 f"{argument}[{row}, {slot}] must be from 0 to {self.radices[slot] - 1} "
                 f"({', '.join(self.slots[slot].symbols)}); got {array[row, slot]}."
             )
-        bad = self._illegal(array)
-        if bad.any():
+        if self._has_grammar and (bad := self._illegal(array)).any():
             row = int(bad.any(1).argmax())
             raise ArgumentError(f"{argument}[{row}] is not in the space {self.name!r}: {self.faults(array[row])[0]}")
         return array
@@ -135,7 +141,7 @@ class SearchSpace(ABC):
 
     def _illegal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
         """Which symbols of complete rows the grammar forbids beside the others."""
-        if type(self).legal is SearchSpace.legal:
+        if not self._has_grammar:
             return np.zeros(tokens.shape, dtype=bool)
         return ~np.take_along_axis(self.legal(tokens), tokens[:, :, None], axis=2)[:, :, 0]
 
@@ -222,7 +228,7 @@ class SearchSpace(ABC):
 
     def _repaired(self, rows: Int[np.ndarray, "n L"], edited: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n L"]:
         """The rows with legal symbols, as far as there are any, for what is illegal beside the edited slot of each."""
-        if type(self).legal is SearchSpace.legal:
+        if not self._has_grammar:
             return rows
         wrong = self._illegal(rows)
         wrong[np.arange(len(rows)), edited] = False
@@ -247,12 +253,12 @@ class SearchSpace(ABC):
     def one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
         """Whether each slot holds each of its symbols, as it is written."""
         facts = self.check(tokens)[:, :, None] == np.arange(self.radices.max())  # (n, L, K)
-        return facts[:, np.arange(self.radices.max()) < self.radices[:, None]]
+        return facts[:, self._symbols]
 
     @cached_property
     def _places(self) -> Int[np.ndarray, "size"] | None:
         """The places of the legal rows among all combinations of symbols, ascending; ``None`` when all are legal."""
-        if type(self).legal is SearchSpace.legal:
+        if not self._has_grammar:
             return None
         rows = np.full((1, len(self.slots)), UNDECIDED)
         for l in range(len(self.slots)):
