@@ -22,6 +22,8 @@ from nagkit.networks.recipes import ImageRecipe
 from nagkit.networks.training import TrainingRecipe
 from nagkit.spaces import space
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(sys.executable).with_name("nagkit")
 
 

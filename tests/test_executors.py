@@ -20,6 +20,8 @@ from nagkit import executors
 from nagkit.errors import ArgumentError, NagkitError, PackageMissingError
 from nagkit.executors import Cluster, InProcess, Processes, executor, results
 
+pytestmark = pytest.mark.slow
+
 SQUARES = [float(k * k) for k in range(30)]
 LOCAL = {
     "n_workers": 2,

@@ -14,6 +14,8 @@ from nagkit.search import Evaluated, run, search
 from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.standings import Standings
 
+pytestmark = pytest.mark.slow
+
 SPACE = NasBench201()
 ZEROS = Metric("zeros", "count", "min")
 

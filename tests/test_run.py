@@ -15,6 +15,8 @@ from nagkit.run import Run
 from nagkit.search import SEARCHES, Asked, Evaluated, search
 from runs import BATCH, BUDGET, SPACE, history, made, run, worth
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path):

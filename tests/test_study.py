@@ -11,6 +11,8 @@ from nagkit.search import search
 from nagkit.study import write
 from runs import SPACE
 
+pytestmark = pytest.mark.slow
+
 COST = Metric("cost", "ms", "min")
 
 

@@ -23,6 +23,8 @@ from nagkit.networks.training import TrainingRecipe
 from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.spaces.skeleton import MICRO
 
+pytestmark = pytest.mark.slow
+
 SPACE = NasBench201()
 CELLS = 5
 UP = ImageRecipe("tiny/up", images=(40, 20, 20))

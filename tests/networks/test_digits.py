@@ -10,6 +10,8 @@ from nagkit.errors import ArgumentError
 from nagkit.networks.digits import render
 from nagkit.networks.recipes import GROUNDS, RECIPES, SPLITS, ImageRecipe
 
+pytestmark = pytest.mark.slow
+
 SMALL = ImageRecipe("small", images=(400, 200, 200))
 
 

@@ -15,6 +15,7 @@ class TestGaussianProcess(PredictorContract):
         return nagkit.predictor("gaussian-process", nagkit.space("nas-bench-201"), MORE)
 
 
+@pytest.mark.slow
 class TestEnsemble(PredictorContract):
     @pytest.fixture
     def unfitted(self):

@@ -19,6 +19,8 @@ from nagkit.search.noisy_hypervolume import noisy_hypervolume_improvement
 from nagkit.search.scalarised import scalarised
 from nagkit.spaces.nas_bench_201 import NasBench201
 
+pytestmark = pytest.mark.slow
+
 SPACE = NasBench201()
 COST = Metric("cost", "ms", "min")
 

@@ -16,6 +16,8 @@ from nagkit.metrics import Objective
 from nagkit.search import Asked, Evaluated, Left, run, search
 from nagkit.spaces.nas_bench_201 import NasBench201
 
+pytestmark = pytest.mark.slow
+
 SPACE = NasBench201()
 
 

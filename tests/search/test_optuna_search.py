@@ -10,6 +10,8 @@ from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.search import search
 from nagkit.spaces.nas_bench_201 import NasBench201
 
+pytestmark = pytest.mark.slow
+
 SPACE = NasBench201()
 WISH = [Objective(COUNT, symbols)]
 ZEROS = Metric("zeros", "count", "min")

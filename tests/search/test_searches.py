@@ -16,7 +16,7 @@ ONE = [Objective(COUNT, symbols)]
 TWO = [*ONE, Objective(FEW, lambda tokens: (tokens == 0).sum(1).astype(float))]
 
 
-@pytest.fixture(params=SEARCHES)
+@pytest.fixture(params=[pytest.param(each, marks=[pytest.mark.slow] * (each != "bayesian")) for each in SEARCHES])
 def name(request):
     return request.param
 

@@ -24,6 +24,7 @@ def space(request):
     return find(request.param)
 
 
+@pytest.mark.slow
 class TestMobileNetV3(SpaceContract):
     @pytest.fixture
     def space(self):

@@ -12,6 +12,8 @@ from nagkit.errors import ArgumentError
 from nagkit.race import BASELINES
 from waiting import until
 
+pytestmark = pytest.mark.slow
+
 TABLE = "digits/mid8"
 
 
