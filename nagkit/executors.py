@@ -156,6 +156,8 @@ class Cluster(Executor):
                 "A Dask cluster needs the package distributed: pip install 'nagkit[dask]'."
             ) from None
         try:
+            if not address:  # to Dask this means the cluster that it knows of, if any
+                raise ValueError("it is empty")
             connect = partial(Client, address, timeout=_PATIENCE, set_as_default=False)
             self._client: Any = _within(_PATIENCE + 1, connect)
         except (OSError, TypeError, ValueError) as error:
