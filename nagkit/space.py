@@ -28,10 +28,15 @@ ENUMERABLE = 1_000_000  # spaces up to this size may be listed whole
 
 @dataclass(frozen=True)
 class Slot:
-    """One categorical decision: its name and the symbols to choose from."""
+    """One categorical decision: its name and the symbols to choose from.
+
+    Generators decide all slots of a lower ``phase`` before any of a higher one, so that structure comes before what
+    fills it.
+    """
 
     name: str
     symbols: tuple[str, ...]
+    phase: int = 0
 
 
 @dataclass(frozen=True)

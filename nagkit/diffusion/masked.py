@@ -36,7 +36,10 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """All randomness of a batch: the order of decisions, Gumbel noise for each, and a preference in [0, 1)."""
+    """All randomness of a batch: the order of decisions, Gumbel noise for each, and a preference in [0, 1).
+
+    The order is random within each phase of the slots.
+    """
 
     order: Int[np.ndarray, "n L"]
     gumbel: Float[np.ndarray, "n L K"]
@@ -46,7 +49,8 @@ class Noise:
     def draw(cls, space: SearchSpace, n: int, rng: np.random.Generator) -> "Noise":
         """The noise of n samples."""
         slots, symbols = len(space.slots), int(space.radices.max())
-        return cls(rng.random((n, slots)).argsort(1), rng.gumbel(size=(n, slots, symbols)), rng.random(n))
+        order = ([slot.phase for slot in space.slots] + rng.random((n, slots))).argsort(1)
+        return cls(order, rng.gumbel(size=(n, slots, symbols)), rng.random(n))
 
 
 def uniform_belief(space: SearchSpace) -> Belief:

@@ -85,7 +85,7 @@ class MobileNetV3(SearchSpace):
         Slot("resolution", tuple(map(str, RESOLUTIONS))),
         *(Slot(f"depth {stage}", tuple(map(str, DEPTHS))) for stage in range(1, 6)),
         *(
-            Slot(f"block {stage}.{place}", ("none",) * (place > DEPTHS[0]) + tuple(f"k{k}e{e}" for k, e in BLOCKS))
+            Slot(f"block {stage}.{place}", ("none",) * (place > DEPTHS[0]) + tuple(f"k{k}e{e}" for k, e in BLOCKS), 1)
             for stage in range(1, 6)
             for place in range(1, MOST + 1)
         ),
