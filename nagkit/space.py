@@ -104,6 +104,10 @@ class SearchSpace(ABC):
         """
         return np.broadcast_to(self._symbols, (len(tokens), *self._symbols.shape))
 
+    def legal_in(self, tokens: Int[np.ndarray, "n L"], slot: Int[np.ndarray, "n"] | int) -> Bool[np.ndarray, "n K"]:
+        """``legal`` of one slot of each row, which a space may know sooner than that of all."""
+        return self.legal(tokens)[np.arange(len(tokens)), slot]
+
     @cached_property
     def _symbols(self) -> Bool[np.ndarray, "L K"]:
         """Which symbols each slot has."""
@@ -182,7 +186,7 @@ class SearchSpace(ABC):
         arguments.generator("rng", rng)
         tokens = np.full((n, len(self.slots)), UNDECIDED)
         for l in range(len(self.slots)):
-            weight = self.legal(tokens)[:, l] * rng.random((n, self.radices.max()))  # (n, K)
+            weight = self.legal_in(tokens, l) * rng.random((n, self.radices.max()))  # (n, K)
             tokens[:, l] = weight.argmax(1)
         return tokens
 
@@ -232,15 +236,22 @@ class SearchSpace(ABC):
         return near
 
     def _repaired(self, rows: Int[np.ndarray, "n L"], edited: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n L"]:
-        """The rows with legal symbols, as far as there are any, for what is illegal beside the edited slot of each."""
+        """The rows, as far as they can be made legal around the edited slot of each.
+
+        Of the symbols that are illegal beside the others as many stay, from first to last, as are legal together.
+        """
         if not self._has_grammar:
             return rows
         wrong = self._illegal(rows)
-        wrong[np.arange(len(rows)), edited] = False
-        rows = np.where(wrong, UNDECIDED, rows)
-        for l in np.flatnonzero(wrong.any(0)):
-            rows[:, l] = np.where(rows[:, l] == UNDECIDED, self.legal(rows)[:, l].argmax(1), rows[:, l])
-        return rows
+        wrong = wrong & (np.arange(len(self.slots)) != edited[:, None])
+        left = np.where(wrong, UNDECIDED, rows)
+        for stay in (True, False):
+            for l in np.flatnonzero(wrong.any(0)).tolist():
+                row = np.flatnonzero(left[:, l] == UNDECIDED)
+                legal, own = self.legal_in(left[row], l), rows[row, l]
+                kept = np.where(legal[np.arange(len(row)), own], own, UNDECIDED)
+                left[row, l] = kept if stay else legal.argmax(1)
+        return left
 
     def features(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
         """Yes-or-no facts about each architecture; the more of them two share, the more alike they are.
@@ -267,7 +278,7 @@ class SearchSpace(ABC):
             return None
         rows = np.full((1, len(self.slots)), UNDECIDED)
         for l in range(len(self.slots)):
-            row, symbol = np.nonzero(self.legal(rows)[:, l])
+            row, symbol = np.nonzero(self.legal_in(rows, l))
             rows = rows[row]
             rows[:, l] = symbol
         return np.ravel_multi_index(tuple(rows.T), tuple(self.radices))

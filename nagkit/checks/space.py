@@ -74,6 +74,14 @@ class SpaceContract:
         legal = space.legal(tokens)  # (n, L, K)
         assert np.take_along_axis(legal, tokens[:, :, None], axis=2).all()
 
+    def test_what_is_legal_in_one_slot_is_what_is_legal(self, space, tokens):
+        rng = np.random.default_rng(0)
+        partial = np.where(rng.random(tokens.shape) < rng.random((len(tokens), 1)), UNDECIDED, tokens)
+        slot = rng.integers(len(space.slots), size=len(partial))
+        legal = space.legal(partial)
+        assert np.array_equal(space.legal_in(partial, slot), legal[np.arange(len(partial)), slot])
+        assert np.array_equal(space.legal_in(partial, int(slot[0])), legal[:, slot[0]])
+
     def test_an_illegal_symbol_is_a_fault_and_refused(self, space, tokens):
         every = np.arange(space.radices.max())
         inside = every < space.radices[:, None]  # (L, K)

@@ -100,7 +100,7 @@ class Law:
     def guided(self, logits: np.ndarray, tokens: np.ndarray, slot: np.ndarray) -> Float[np.ndarray, "n K"]:
         """The logits of one slot of each row, -inf for what may not be."""
         rows = np.arange(len(tokens))
-        legal = self.space.legal(tokens)[rows, slot]
+        legal = self.space.legal_in(tokens, slot)
         guided = np.where(legal, logits[rows, slot], -np.inf)
         return guided if self.tilt is None else guided + self.tilt.of(tokens, slot, self.direction)
 

@@ -19,5 +19,5 @@ def like(space: SearchSpace, elite: Int[np.ndarray, "e L"], n: int, rng: np.rand
         share = np.bincount(elite[:, l], weights, space.radices.max()) / weights.sum()  # (K,)
         share = (1 - SMOOTHING) * share + SMOOTHING / len(slot.symbols)
         race = rng.exponential(size=(n, len(share))) / share  # the first to arrive has each symbol's chance
-        tokens[:, l] = np.where(space.legal(tokens)[:, l], race, np.inf).argmin(1)
+        tokens[:, l] = np.where(space.legal_in(tokens, l), race, np.inf).argmin(1)
     return tokens

@@ -73,7 +73,7 @@ class OptunaSearch(ArchivedSearch):
     def _parameters(self, row: Int[np.ndarray, "1 L"]) -> Iterator[tuple[str, list[int]]]:
         """Name and choices of each slot; a slot with another choice of symbols is another parameter to Optuna."""
         for l, slot in enumerate(self.space.slots):
-            choices = np.flatnonzero(self.space.legal(row)[0, l]).tolist()
+            choices = np.flatnonzero(self.space.legal_in(row, l)[0]).tolist()
             every = len(choices) == len(slot.symbols)
             yield slot.name if every else f"{slot.name} of {choices}", choices
 
