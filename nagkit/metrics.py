@@ -86,7 +86,8 @@ class Objective:
 class Constraint:
     """A metric that has to stay within [low, high], and who gives its values; NaN never satisfies.
 
-    ``exact`` and ``benchmark`` as in ``Objective``.
+    ``exact`` and ``benchmark`` as in ``Objective``. Where values are only expected, ``odds`` may give the probability
+    that each architecture (n, L) stays within the bounds; generators then make the likelier ones more frequent.
     """
 
     metric: Metric
@@ -95,6 +96,7 @@ class Constraint:
     high: float = np.inf
     exact: bool = False
     benchmark: str = ""
+    odds: Values | None = None
 
     def __post_init__(self) -> None:
         _check_pair(self.metric, self.values)

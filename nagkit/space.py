@@ -117,6 +117,14 @@ class SearchSpace(ABC):
     def _has_grammar(self) -> bool:
         return type(self).legal is not SearchSpace.legal
 
+    @cached_property
+    def tied(self) -> Int[np.ndarray, "L g"]:
+        """For each slot those that have to change with it, itself first, in an order they can be decided in.
+
+        -1 fills up. A space whose grammar leaves a slot no choice beside the decided others names those others.
+        """
+        return np.arange(len(self.slots))[:, None]
+
     def check(self, tokens: Any, argument: str = "tokens") -> Int[np.ndarray, "n L"]:
         """``tokens`` as an int64 batch of legal, complete architectures; anything else is refused by name."""
         array = arguments.array(argument, tokens)
@@ -264,7 +272,8 @@ class SearchSpace(ABC):
         """How many slots hold each symbol, whichever slots; a space that knows which matter counts those."""
         names = sorted({symbol for slot in self.slots for symbol in slot.symbols})
         of_fact = [symbol for slot in self.slots for symbol in slot.symbols]  # in the order of the facts
-        return self.one_hot(tokens).astype(np.int64) @ (np.array(of_fact)[:, None] == np.array(names)).astype(np.int64)
+        holds = (np.array(of_fact)[:, None] == np.array(names)).astype(np.float32)  # whole numbers multiply slowly
+        return (self.one_hot(tokens).astype(np.float32) @ holds).astype(np.int64)
 
     def one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
         """Whether each slot holds each of its symbols, as it is written."""

@@ -7,6 +7,8 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Objective
 
+METHODS = ("tilt", "first-order", "particles")
+
 
 @dataclass(frozen=True)
 class Guidance:
@@ -15,16 +17,22 @@ class Guidance:
     ``strength`` counts in standard deviations: an architecture whose rank in the space is one normal standard
     deviation better is exp(strength) times as likely. 0 is unguided, 2 mild, 4 strong. Give ``effective`` instead to
     have the strength found that leaves about so many architectures in play (the effective sample size of the guided
-    law over the space).
+    law over the space, or where it is too large to be listed over 4,096 architectures that stand for it).
+
+    ``method`` says how the guided law is reached. ``"tilt"``: exactly where a space can be listed, else by moves that
+    are corrected by the objectives. ``"first-order"``: by what each symbol adds, which asks objectives for a few
+    thousand values only, however many samples are drawn. ``"particles"``: by the best of several completions.
     """
 
     strength: float = 0.0
     objectives: Sequence[Objective] = ()
     constraints: Sequence[Constraint] = ()
     effective: float | None = None
+    method: str = "tilt"
 
     def __post_init__(self) -> None:
         arguments.real("strength", self.strength, 0, 1000)
+        arguments.one_of("method", self.method, METHODS)
         for name, kind in (("objectives", Objective), ("constraints", Constraint)):
             object.__setattr__(self, name, arguments.several(name, getattr(self, name), kind))
         if self.effective is not None:

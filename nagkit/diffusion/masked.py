@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from nagkit import arguments
+from nagkit.diffusion.chain import Chain
+from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.tilt import Tilt
 from nagkit.errors import ArgumentError
 from nagkit.space import UNDECIDED, SearchSpace
@@ -36,7 +38,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """All randomness of a batch: the order of decisions, Gumbel noise for each, and a preference in [0, 1).
+    """All randomness of a batch: the order of decisions, Gumbel noise for each, a preference in [0, 1), and a seed.
 
     The order is random within each phase of the slots.
     """
@@ -44,13 +46,15 @@ class Noise:
     order: Int[np.ndarray, "n L"]
     gumbel: Float[np.ndarray, "n L K"]
     preference: Float[np.ndarray, "n"]
+    seed: int
 
     @classmethod
     def draw(cls, space: SearchSpace, n: int, rng: np.random.Generator) -> "Noise":
         """The noise of n samples."""
         slots, symbols = len(space.slots), int(space.radices.max())
         order = ([slot.phase for slot in space.slots] + rng.random((n, slots))).argsort(1)
-        return cls(order, rng.gumbel(size=(n, slots, symbols)), rng.random(n))
+        gumbel = rng.gumbel(size=(n, slots, symbols))
+        return cls(order, gumbel, rng.random(n), int(rng.integers(2**63)))
 
 
 def uniform_belief(space: SearchSpace) -> Belief:
@@ -62,23 +66,30 @@ def uniform_belief(space: SearchSpace) -> Belief:
     return belief
 
 
-def denoise(space: SearchSpace, belief: Belief, tilt: Tilt | None, noise: Noise, steps: int) -> Iterator[Frame]:
+def denoise(
+    space: SearchSpace, belief: Belief, guide: Tilt | Energy | None, noise: Noise, steps: int
+) -> Iterator[Frame]:
     """The frames of a batch, ``steps + 1`` of them; each step asks the belief once and decides its share of slots.
 
-    Within a step the slots are decided one after the other under grammar and tilt, so that what is exact stays exact
+    Within a step the slots are decided one after the other under grammar and guide, so that what is exact stays exact
     with few steps; only the belief is as old as the step.
     """
     n, slots = noise.order.shape
     rows = np.arange(n)
-    law = Law(space, tilt, np.floor(noise.preference * (tilt.directions if tilt else 1)).astype(int))
+    direction = np.floor(noise.preference * (len(guide.directions) if guide else 1)).astype(int)
+    law = (
+        Chain(space, guide, direction, np.random.default_rng(noise.seed))
+        if isinstance(guide, Energy)
+        else Law(space, guide, direction, noise.gumbel)
+    )
     tokens = np.full((n, slots), UNDECIDED)
     for step, decided in enumerate(np.array_split(np.arange(slots), steps)):
-        logits = _believed(belief, tokens, noise.gumbel.shape)
-        yield Frame(step, steps, tokens.copy(), law.probability(logits, tokens))
+        law.begin(_believed(belief, tokens, noise.gumbel.shape), tokens)
+        yield Frame(step, steps, tokens.copy(), law.probability(tokens))
         for turn in decided:
             slot = noise.order[:, turn]
-            tokens[rows, slot] = (law.guided(logits, tokens, slot) + noise.gumbel[rows, slot]).argmax(1)
-    yield Frame(steps, steps, tokens.copy(), law.probability(logits, tokens))
+            tokens[rows, slot] = law.decided(tokens, slot)
+    yield Frame(steps, steps, tokens.copy(), law.probability(tokens))
 
 
 def _believed(belief: Belief, tokens: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "n L K"]:
@@ -89,26 +100,32 @@ def _believed(belief: Belief, tokens: np.ndarray, shape: tuple[int, ...]) -> Flo
     return logits
 
 
-@dataclass(frozen=True, eq=False)
 class Law:
     """Belief, grammar and tilt together; ``direction (n,)`` is the preference that each sample follows."""
 
-    space: SearchSpace
-    tilt: Tilt | None
-    direction: Int[np.ndarray, "n"]
+    def __init__(
+        self, space: SearchSpace, tilt: Tilt | None, direction: Int[np.ndarray, "n"], gumbel: Float[np.ndarray, "n L K"]
+    ) -> None:
+        self.space, self.tilt, self.direction, self.gumbel = space, tilt, direction, gumbel
 
-    def guided(self, logits: np.ndarray, tokens: np.ndarray, slot: np.ndarray) -> Float[np.ndarray, "n K"]:
-        """The logits of one slot of each row, -inf for what may not be."""
-        rows = np.arange(len(tokens))
-        legal = self.space.legal_in(tokens, slot)
-        guided = np.where(legal, logits[rows, slot], -np.inf)
-        return guided if self.tilt is None else guided + self.tilt.of(tokens, slot, self.direction)
+    def begin(self, logits: Float[np.ndarray, "n L K"], tokens: Int[np.ndarray, "n L"]) -> None:  # noqa: ARG002
+        """Take the logits of a step."""
+        self.logits = logits
 
-    def probability(self, logits: np.ndarray, tokens: np.ndarray) -> Float[np.ndarray, "n L K"]:
+    def decided(self, tokens: Int[np.ndarray, "n L"], slot: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+        """What one slot of each row becomes."""
+        rows = np.arange(len(slot))
+        guided = self._guided(tokens, self.space.legal_in(tokens, slot), slot)
+        return (guided + self.gumbel[rows, slot]).argmax(1)
+
+    def probability(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
         """What each slot would become if it were decided next; certainty where it is decided."""
-        n, slots, symbols = logits.shape
-        each = [self.guided(logits, tokens, np.full(n, slot)) for slot in range(slots)]
-        decided = tokens[:, :, None] != UNDECIDED
-        return np.where(
-            decided, tokens[:, :, None] == np.arange(symbols), special.softmax(np.stack(each, axis=1), axis=2)
-        )
+        legal, held = self.space.legal(tokens), tokens[:, :, None]
+        each = [self._guided(tokens, legal[:, l], np.full(len(tokens), l)) for l in range(tokens.shape[1])]
+        open_ = special.softmax(np.stack(each, axis=1), axis=2)
+        return np.where(held == UNDECIDED, open_, held == np.arange(open_.shape[2]))
+
+    def _guided(self, tokens: np.ndarray, legal: np.ndarray, slot: np.ndarray) -> Float[np.ndarray, "n K"]:
+        """The logits of one slot of each row, -inf for what may not be."""
+        guided = np.where(legal, self.logits[np.arange(len(slot)), slot], -np.inf)
+        return guided if self.tilt is None else guided + self.tilt.of(tokens, slot, self.direction)

@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Int
 
 from nagkit import arguments
+from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Belief, Frame, Noise, denoise
-from nagkit.diffusion.tilt import Tilt
+from nagkit.diffusion.tilt import Tilt, tabled
 from nagkit.space import SearchSpace
 
 
@@ -24,7 +25,7 @@ class MaskedDiffusion:
         self.space, self.belief = space, belief
         slots = len(space.slots)
         self.steps = slots if steps is None else arguments.whole("steps", steps, low=1, high=slots)
-        self.tilt = lru_cache(maxsize=8)(self._tilt)  # the same guidance again costs nothing
+        self.guide = lru_cache(maxsize=8)(self._guide)  # the same guidance again costs nothing
 
     def frames(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Iterator[Frame]:
         """The batch after each step, from all undecided to the answer."""
@@ -32,13 +33,15 @@ class MaskedDiffusion:
         arguments.generator("rng", rng)
         arguments.instance("guidance", guidance, Guidance, "nagkit.Guidance()")
         noise = Noise.draw(self.space, n, rng)
-        return denoise(self.space, self.belief, self.tilt(guidance), noise, self.steps)
+        return denoise(self.space, self.belief, self.guide(guidance), noise, self.steps)
 
     def sample(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
         """The answer alone."""
         *_, last = self.frames(n, guidance, rng)
         return last.tokens
 
-    def _tilt(self, guidance: Guidance) -> Tilt | None:
-        steered = guidance.strength or guidance.effective is not None or guidance.constraints
-        return Tilt(self.space, guidance) if steered else None
+    def _guide(self, guidance: Guidance) -> Tilt | Energy | None:
+        if not (guidance.strength or guidance.effective is not None or guidance.constraints):
+            return None
+        exact = guidance.method == "tilt" and tabled(self.space)
+        return Tilt(self.space, guidance) if exact else Energy(self.space, guidance)

@@ -40,7 +40,10 @@ class Features(NamedTuple):
     @classmethod
     def of(cls, space: SearchSpace, tokens: Int[np.ndarray, "n L"]) -> "Features":
         """Those of architectures of a space."""
-        computed, written = (facts(tokens).astype(np.float32) for facts in (space.features, space.one_hot))
+        computed, written = space.features(tokens), space.one_hot(tokens)
+        alike = np.array_equal(computed, written)  # then the process measures distances once
+        computed = computed.astype(np.float32)
+        written = computed if alike else written.astype(np.float32)
         return cls(computed, written, space.counts(tokens) / len(space.slots) ** 0.5)
 
     def first(self, count: int) -> "Features":
@@ -80,7 +83,8 @@ class Kernel:
 
     def between(self, a: Features, b: Features) -> Float[np.ndarray, "n m"]:
         """The covariance of what is at ``a`` and at ``b``, without noise."""
-        computed, written = l1(a.computed, b.computed), l1(a.written, b.written)  # float32, whose exp is much faster
+        computed = l1(a.computed, b.computed)  # float32, whose exp is much faster
+        written = computed if a.computed is a.written and b.computed is b.written else l1(a.written, b.written)
         computed = self.variance_computed * np.exp(computed / np.float32(-self.length_computed))
         written = self.variance_written * np.exp(written / np.float32(-self.length_written))
         return computed + written + self.trend * products(a, b, self.centre)

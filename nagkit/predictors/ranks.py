@@ -31,6 +31,12 @@ class RankScale:
         wanted = np.unique(metric.sign * values, return_index=True)[1]
         return cls(rank_normal(metric.sign * values)[wanted], metric.sign * values[wanted], metric.sign)
 
+    @classmethod
+    def best_highest(cls, values: Float[np.ndarray, "n"]) -> "RankScale":
+        """The scale on which these numbers, of which more is better, are standard normal."""
+        wanted = np.unique(values, return_index=True)[1]
+        return cls(rank_normal(values)[wanted], values[wanted], 1)
+
     def to_unit(self, scores: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
         """The values in the metric's unit that these scores stand for."""
         if len(self.scores) == 1:

@@ -10,7 +10,7 @@ convolutions, squeeze-and-excitation and classifier; normalisation, activations,
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,16 +106,29 @@ class MobileNetV3(SearchSpace):
     def legal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L K"]:
         """Which symbols the depths allow to the blocks, and the blocks to the depths."""
         allowed = np.array(super().legal(tokens))
-        depth, third, fourth = _structure(tokens)
-        by_depth = (depth == UNDECIDED) | (depth == np.arange(3))  # (n, 5, depth): whether the depth may be that
-        by_third = np.where(third == NONE, [True, False, False], (third == UNDECIDED) | [False, True, True])
-        by_fourth = np.where(fourth == NONE, [True, True, False], (fourth == UNDECIDED) | [False, False, True])
-        allowed[:, 1:6, :3] = by_third & by_fourth
-        blocks = allowed[:, 6:].reshape(len(tokens), 5, MOST, -1)  # a view
-        for place, others, deep in ((2, by_depth & by_fourth, 1), (3, by_depth & by_third, 2)):
-            blocks[:, :, place, NONE] &= others[:, :, :deep].any(2)
-            blocks[:, :, place, NONE + 1 :] &= others[:, :, deep:].any(2)[:, :, None]
+        for slots, symbols in zip(_tied(), _beside(*(tokens[:, slots] for slots in _tied())), strict=True):
+            allowed[:, slots, : symbols.shape[2]] &= symbols
         return allowed
+
+    def legal_in(self, tokens: Int[np.ndarray, "n L"], slot: Int[np.ndarray, "n"] | int) -> Bool[np.ndarray, "n K"]:
+        """The same of one slot of each row."""
+        slot = np.broadcast_to(slot, len(tokens))
+        allowed = self._symbols[slot]
+        for which, slots in enumerate(_tied()):
+            row, stage = np.nonzero(slot[:, None] == slots)
+            if len(row):
+                symbols = _beside(*(tokens[row, each[stage]] for each in _tied()))[which]
+                allowed[row, : symbols.shape[1]] &= symbols
+        return allowed
+
+    @cached_property
+    def tied(self) -> Int[np.ndarray, "L 3"]:
+        """The depth of a stage goes with its third and fourth block."""
+        tied = np.full((len(self.slots), 3), -1)
+        tied[:, 0] = np.arange(len(self.slots))
+        depths, *blocks = _tied()
+        tied[depths, 1:] = np.stack(blocks, axis=1)
+        return tied
 
     def decode(self, row: Any) -> Architecture:
         """The architecture of one row: a chain of blocks; its text names the side of the image, then stage by stage."""
@@ -177,10 +190,23 @@ class MobileNetV3(SearchSpace):
         return fixed + _summed(tokens, _block_flops(self.width), tokens[:, 0])
 
 
-def _structure(tokens: Int[np.ndarray, "n L"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Depths (n, 5, 1), third blocks (n, 5, 1) and fourth blocks (n, 5, 1) of all stages."""
-    blocks = tokens[:, 6:].reshape(len(tokens), 5, MOST)
-    return tokens[:, 1:6, None], blocks[:, :, 2:3], blocks[:, :, 3:4]
+@cache
+def _tied() -> tuple[Int[np.ndarray, "5"], ...]:
+    """The slots of depth, third and fourth block of each stage, which depend on one another."""
+    stage = np.arange(5)
+    return 1 + stage, 6 + MOST * stage + 2, 6 + MOST * stage + 3
+
+
+def _beside(depth: np.ndarray, third: np.ndarray, fourth: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The symbols, along a new last axis, that depth, third and fourth block may have beside the two others."""
+    depth, third, fourth = depth[..., None], third[..., None], fourth[..., None]
+    by_depth = (depth == UNDECIDED) | (depth == np.arange(len(DEPTHS)))  # whether the depth may be each of them
+    by_third = np.where(third == NONE, [True, False, False], (third == UNDECIDED) | [False, True, True])
+    by_fourth = np.where(fourth == NONE, [True, True, False], (fourth == UNDECIDED) | [False, False, True])
+    without = (by_depth & by_fourth)[..., :1].any(-1), (by_depth & by_third)[..., :2].any(-1)
+    with_one = (by_depth & by_fourth)[..., 1:].any(-1), (by_depth & by_third)[..., 2:].any(-1)
+    blocks = [np.stack([no, *[yes] * len(BLOCKS)], axis=-1) for no, yes in zip(without, with_one, strict=True)]
+    return by_third & by_fourth, *blocks
 
 
 def _summed(tokens: np.ndarray, costs: Int[np.ndarray, "s 5 2 9"], which: Int[np.ndarray, "n"]) -> np.ndarray:

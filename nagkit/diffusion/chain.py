@@ -1,0 +1,132 @@
+"""Complete architectures that follow a guided law, given what is decided or how likely each symbol is.
+
+Notation: n architectures, L slots, K symbols, g slots tied together, P particles.
+
+The target q of a chain is prod_l exp(logits[l, x_l]) exp(weight(x)) on legal rows within the limits, for each
+architecture on its own, its decided slots fixed. The logits are a belief, of a denoiser or of a noisy observation,
+normalised slot by slot among what is legal, structure first. A move is a step of Metropolis and Hastings: one slot,
+with those that the grammar ties to it, is drawn anew from logits plus the sum of the ``Energy``, and kept with
+probability min(1, q(x') r(x) / q(x) r(x')), r the law of the proposal. As the sum is close to the weight, nearly all
+are kept, and a predictor sees one row a move. With particles a move draws all open slots of P rows anew and chooses
+among them and the present row by their weights (iterated sampling importance resampling: Andrieu, Lee & Vihola, 2018,
+*Uniform ergodicity of the iterated conditional SMC*). Both leave the target as it is.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import special
+
+from nagkit.diffusion.energy import Energy, drawn
+from nagkit.errors import UnsatisfiableError
+from nagkit.space import UNDECIDED, SearchSpace
+
+SETTLING = 30  # sweeps in which rows come within the limits
+PARTICLES = 16
+
+
+class Chain:
+    """Architectures ``rows (n, L)`` on their way; ``direction (n,)`` is the one that each follows."""
+
+    def __init__(
+        self, space: SearchSpace, energy: Energy | None, direction: Int[np.ndarray, "n"], rng: np.random.Generator
+    ) -> None:
+        self.space, self.energy, self.direction, self.rng = space, energy, direction, rng
+        sums = np.zeros((1, len(space.slots), int(space.radices.max()))) if energy is None else energy.sums
+        self._sums = sums[direction]  # (n, L, K)
+        self.particles = energy is not None and energy.particles
+        self.rows: Int[np.ndarray, "n L"] | None = None
+
+    def begin(self, logits: Float[np.ndarray, "n L K"], tokens: Int[np.ndarray, "n L"]) -> None:
+        """Take the logits of a step; ``UNDECIDED`` in ``tokens`` are the slots that may still change."""
+        self.logits = logits
+        if self.rows is None:
+            self._start()
+        if self.particles:
+            self._resample(tokens == UNDECIDED)
+
+    def decided(self, tokens: Int[np.ndarray, "n L"], slot: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+        """What one slot of each row becomes: with particles what it is, else after it was moved."""
+        if not self.particles:
+            self._move(slot, tokens == UNDECIDED)
+        return self.rows[np.arange(len(slot)), slot]
+
+    def probability(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        """What each slot would become if it were decided next, by the proposals; certainty where it is decided."""
+        allowed = np.where(self.space.legal(tokens), self.logits + self._sums, -np.inf)
+        held = tokens[:, :, None]
+        return np.where(held == UNDECIDED, special.softmax(allowed, axis=2), held == np.arange(allowed.shape[2]))
+
+    def _start(self) -> None:
+        """Complete architectures from the proposals, with a move of each slot, and more until all are within limits."""
+        self.rows = drawn(self.space, self.logits + self._sums, self.rng)
+        self._weight, self._beyond = self._judged(self.rows, self.direction)
+        for sweep in range(SETTLING):
+            if not self._beyond.any() and (sweep or self.particles):
+                return
+            for slot in self.rng.permutation(len(self.space.slots)):
+                self._move(np.full(len(self.rows), slot), np.ones(self.rows.shape, dtype=bool))
+        within = np.flatnonzero(self._beyond == 0)
+        if not len(within):
+            limits = " and ".join(map(str, self.energy.constraints)) if self.energy else ""
+            raise UnsatisfiableError(f"No sample came within {limits}, though it can be met. Relax a limit.")
+        stuck = np.flatnonzero(self._beyond)
+        instead = self.rng.choice(within, len(stuck))
+        self._take(stuck, self.rows[instead], self._weight[instead], self._beyond[instead])
+
+    def _move(self, slot: np.ndarray, open_: np.ndarray) -> None:
+        """One open slot of each row anew, with what is tied to it."""
+        which = np.flatnonzero(open_[np.arange(len(slot)), slot])
+        if len(which):
+            new, forth, back = self._redrawn(which, self.space.tied[slot[which]], open_)
+            weight, beyond = self._judged(new, self.direction[which])
+            gain = weight - self._weight[which] + forth - back
+            kept = (np.log(self.rng.random(len(which))) < gain) & (beyond == self._beyond[which])
+            kept |= beyond < self._beyond[which]
+            self._take(which[kept], new[kept], weight[kept], beyond[kept])
+
+    def _resample(self, open_: np.ndarray) -> None:
+        """All open slots of each row anew, the best of several by weight and chance."""
+        which = np.flatnonzero(open_.any(1))
+        group = np.tile(np.argsort([s.phase for s in self.space.slots], kind="stable"), (len(which), 1))
+        rows, weight, beyond = (each[which].copy() for each in (self.rows, self._weight, self._beyond))
+        best = np.full(len(which), -np.inf)
+        for particle in range(PARTICLES):
+            new, forth, back = self._redrawn(which, group, open_)
+            if particle == 0:
+                best = weight + back + self.rng.gumbel(size=len(which))
+            judged = self._judged(new, self.direction[which])
+            key = np.where(judged[1] <= beyond, judged[0] + forth + self.rng.gumbel(size=len(which)), -np.inf)
+            better = key > best
+            best = np.maximum(best, key)
+            rows[better], weight[better], beyond[better] = new[better], judged[0][better], judged[1][better]
+        self._take(which, rows, weight, beyond)
+
+    def _redrawn(
+        self, which: np.ndarray, group: Int[np.ndarray, "w g"], open_: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows with the open slots of a group (-1: none) drawn anew; log belief less log proposal of new and old."""
+        w, twice = len(which), np.tile(which, 2)
+        both, every = self.rows[twice], np.arange(2 * w)  # the new above the old: both are weighed alike
+        here = np.tile((group >= 0) & open_[which[:, None], group], (2, 1))
+        row, column = np.nonzero(here)
+        slots = np.tile(group, (2, 1))
+        both[row, slots[row, column]] = UNDECIDED
+        ratio = np.zeros(2 * w)
+        for slot, redrawn in zip(slots.T, here.T, strict=True):
+            legal = self.space.legal_in(both, slot)  # (2w, K)
+            believed = np.where(legal, self.logits[twice, slot], -np.inf)
+            belief, proposal = (special.log_softmax(each, 1) for each in (believed, believed + self._sums[twice, slot]))
+            drawn_now = (proposal[:w] + self.rng.gumbel(size=proposal[:w].shape)).argmax(1)
+            symbol = np.concatenate([drawn_now, self.rows[which, slot[:w]]])
+            ratio += np.where(redrawn, belief[every, symbol] - proposal[every, symbol], 0)
+            both[every[redrawn], slot[redrawn]] = symbol[redrawn]
+        return both[:w], ratio[:w], ratio[w:]
+
+    def _judged(self, rows: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log weight and distance beyond the limits of rows."""
+        if self.energy is None:
+            return np.zeros(len(rows)), np.zeros(len(rows))
+        return self.energy.weight(rows, direction), self.energy.beyond(rows)
+
+    def _take(self, which: np.ndarray, rows: np.ndarray, weight: np.ndarray, beyond: np.ndarray) -> None:
+        self.rows[which], self._weight[which], self._beyond[which] = rows, weight, beyond

@@ -1,0 +1,131 @@
+"""What guidance makes of complete architectures where a space cannot be tabled: a log weight, and a sum close to it.
+
+Notation: n architectures, L slots, K symbols, m objectives, c constraints, d directions, s the strength. The guided
+law is q(x) proportional to p(x) exp(s z(x)) on the feasible rows, z the normal score of x's rank along a direction, as
+in ``tilt``. Where a space is too large to rank, ranks are those among random draws, and beyond the best of them the
+scale goes on in a straight line.
+
+The sum h(x) = sum_l h[l, x_l] is s z(x) as a linear function of which symbol each slot holds, less so much of each
+limited metric that its limit is likely to hold. It is fitted by ridge regression, first to draws from p, then again to
+draws from its own law, where the guided law has its weight. ``Chain`` proposes by h and corrects by the weight.
+Uncorrected it is first-order guidance: as with the gradient of a predictor (Schiff et al., 2024, *Simple guidance
+mechanisms for discrete diffusion models*, section 4), all symbols of all slots come at once, but for any predictor.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import linalg
+
+from nagkit.diffusion.directions import Directions, reference, strength_for, values_of
+from nagkit.diffusion.guidance import Guidance
+from nagkit.diffusion.limits import log_odds, met
+from nagkit.space import UNDECIDED, SearchSpace
+
+LISTED, DRAWN = 20_000, 4_096  # up to this size a space is ranked whole, a larger one by so many draws
+ROUNDS, MOST_ROUNDS, REFINED = 2, 20, 1_024  # fits to draws of its own; more where nothing feasible is found; draws
+NEAR = 8.0  # how much more each of those counts than one from p
+RIDGE = 1.0
+INSIDE = 0.7  # standard deviations within a limit that its metric shall have in the mean
+
+
+class Energy:
+    """Log weight and sum of a guidance, for each of d directions; the same guidance gives the same, always.
+
+    ``strength`` is the one used, ``sums (d, L, K)`` are h. Raises ``UnsatisfiableError`` where nothing within the
+    limits is found.
+    """
+
+    def __init__(self, space: SearchSpace, guidance: Guidance) -> None:
+        steered = guidance.strength or guidance.effective is not None
+        self.space, self.constraints = space, guidance.constraints
+        self.objectives = guidance.objectives if steered else ()
+        self.first_order, self.particles = guidance.method == "first-order", guidance.method == "particles"
+        rng = np.random.default_rng(0)
+        rows = space.all() if space.size <= LISTED else space.sample(DRAWN, rng)
+        values, limited = (reference(space, terms, rows) for terms in (self.objectives, self.constraints))
+        self._spread = np.maximum(np.nanstd(limited, axis=0), 1e-12)  # (c,)
+        self.directions = Directions(self.objectives, values)
+        self.strength = guidance.strength
+        if guidance.effective is not None:
+            allowed = met(space, self.constraints, limited).all(1)
+            self.strength = strength_for(guidance.effective, self.directions.every(values[allowed]))
+        self._fit(rows, values, limited, rng)
+
+    def weight(self, tokens: Int[np.ndarray, "n L"], direction: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+        """The log weight of each row along its direction, limits aside."""
+        if self.first_order:
+            rows, slots = np.arange(len(tokens))[:, None], np.arange(tokens.shape[1])
+            return self.sums[direction][rows, slots, tokens].sum(1)
+        scores = self.directions.of(values_of(self.objectives, tokens), direction)
+        return self.strength * scores + log_odds(self.constraints, tokens)
+
+    def beyond(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """How far each row is beyond the limits, in standard deviations of their metrics; 0 within all of them."""
+        total = np.zeros(len(tokens))
+        values = values_of(self.constraints, tokens)
+        for constraint, column, spread in zip(self.constraints, values.T, self._spread, strict=True):
+            total += np.where(np.isnan(column), np.inf, np.maximum(constraint.beyond(column), 0) / spread)
+        return total
+
+    def _fit(self, rows: np.ndarray, values: np.ndarray, limited: np.ndarray, rng: np.random.Generator) -> None:
+        """Find directions and sums, by draws; refused where none of the draws is within the limits."""
+        first, pressure = len(rows), np.zeros((len(self.directions), len(self.constraints)))
+        for rounds in range(MOST_ROUNDS + 1):
+            self.directions = Directions(self.objectives, values[:first], values[first:])
+            weights = np.where(np.arange(len(rows)) < first, 1.0, NEAR)
+            wished = _slopes(self.space, rows, self.directions.every(values), weights)
+            wished *= 0 if self.particles else self.strength
+            costs = _slopes(self.space, rows, limited.T / self._spread[:, None], weights)
+            self.sums = wished - np.einsum("dc,clk->dlk", pressure, costs)
+            if rounds == MOST_ROUNDS or (rounds >= ROUNDS and self._within(limited).any()):
+                break
+            direction = np.arange(REFINED) % len(pressure)
+            more = drawn(self.space, self.sums[direction], rng)
+            pressure += self._missing(values_of(self.constraints, more), direction)
+            rows, values = np.concatenate([rows, more]), np.concatenate([values, values_of(self.objectives, more)])
+            limited = np.concatenate([limited, values_of(self.constraints, more)])
+        met(self.space, self.constraints, limited)
+
+    def _within(self, limited: Float[np.ndarray, "n c"]) -> np.ndarray:
+        return np.array([c.met(v) for c, v in zip(self.constraints, limited.T, strict=True)]).all(0)
+
+    def _missing(self, limited: Float[np.ndarray, "n c"], direction: Int[np.ndarray, "n"]) -> Float[np.ndarray, "d c"]:
+        """How much more pressure brings the mean of each limited metric within its limits, direction by direction.
+
+        The mean of an exponential family falls by its variance for each unit of pressure.
+        """
+        found = np.zeros((len(self.directions), len(self.constraints)))
+        for d in range(len(found)):
+            for c, (constraint, spread) in enumerate(zip(self.constraints, self._spread, strict=True)):
+                values = limited[direction == d, c]
+                values = values[np.isfinite(values)] / spread
+                if len(values):
+                    low, high = np.array([constraint.low, constraint.high]) / spread
+                    inside = INSIDE * values.std()
+                    wanted = min(max(values.mean(), low + inside), max(high - inside, low))
+                    found[d, c] = (values.mean() - wanted) / max(values.var(), 0.05)
+        return found
+
+
+def drawn(space: SearchSpace, logits: Float[np.ndarray, "n L K"], rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
+    """Architectures drawn slot by slot, structure first, from these logits among what is legal so far."""
+    tokens = np.full(logits.shape[:2], UNDECIDED)
+    for slot in np.argsort([slot.phase for slot in space.slots], kind="stable"):
+        legal = space.legal_in(tokens, int(slot))
+        tokens[:, slot] = np.where(legal, logits[:, slot] + rng.gumbel(size=legal.shape), -np.inf).argmax(1)
+    return tokens
+
+
+def _slopes(
+    space: SearchSpace, rows: Int[np.ndarray, "N L"], targets: Float[np.ndarray, "t N"], weights: Float[np.ndarray, "N"]
+) -> Float[np.ndarray, "t L K"]:
+    """What each symbol of each slot adds to targets, by ridge regression; the unknown (NaN) counts as the mean."""
+    facts = np.append(space.one_hot(rows), np.ones((len(rows), 1)), axis=1).astype(np.float32)  # (N, f + 1)
+    weighted = facts * weights[:, None].astype(np.float32)
+    mean = np.nanmean(targets, axis=1, keepdims=True) if len(targets) else 0.0
+    filled = np.where(np.isnan(targets), mean, targets).astype(np.float32)
+    gram = (weighted.T @ facts).astype(np.float64) + RIDGE * np.eye(facts.shape[1])
+    found = linalg.solve(gram, (weighted.T @ filled.T).astype(np.float64), assume_a="pos")  # (f + 1, t)
+    slopes = np.zeros((len(targets), len(space.slots), int(space.radices.max())))
+    slopes[:, np.arange(space.radices.max()) < space.radices[:, None]] = found[:-1].T
+    return slopes
