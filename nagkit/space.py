@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
@@ -197,6 +197,21 @@ class SearchSpace(ABC):
             weight = self.legal_in(tokens, l) * rng.random((n, self.radices.max()))  # (n, K)
             tokens[:, l] = weight.argmax(1)
         return tokens
+
+    def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The log probability of each row under ``sample``, up to a constant."""
+        tokens = self.check(tokens)
+        total, partial = np.zeros(len(tokens)), np.full(tokens.shape, UNDECIDED)
+        for l in range(len(self.slots) if self._has_grammar else 0):
+            total -= np.log(self.legal_in(partial, l).sum(1))
+            partial[:, l] = tokens[:, l]
+        return total
+
+    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        """Logits of the symbols of every slot under ``sample``, given the decided ones, with what is illegal left to
+        ``legal``; exact where slots of a lower phase are decided before those of a higher one.
+        """
+        return np.zeros((len(tokens), *self._symbols.shape))
 
     def index(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n"]:
         """The place of each row in the lexicographic list of all rows; see ``at`` for the way back."""

@@ -19,9 +19,7 @@ def generator(name: str, space: SearchSpace, steps: int | None = None) -> Genera
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     if arguments.one_of("generator", name, GENERATORS) == "exact-prior":
-        from nagkit.diffusion.masked import uniform_belief
-
-        return MaskedDiffusion(space, uniform_belief(space), steps)
+        return MaskedDiffusion(space, space.belief, steps)
     from nagkit.diffusion.denoiser import load
 
     return MaskedDiffusion(space, load(weights(space), space).belief, steps)

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
@@ -120,6 +120,12 @@ class MobileNetV3(SearchSpace):
                 symbols = _beside(*(tokens[row, each[stage]] for each in _tied()))[which]
                 allowed[row, : symbols.shape[1]] &= symbols
         return allowed
+
+    def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """All sides, depths, and kinds of each block are equally likely, so that fewer blocks are likelier."""
+        _, *ends = _tied()
+        blocks = sum((self.check(tokens)[:, slots] != NONE).sum(1) for slots in ends)
+        return -np.log(len(BLOCKS)) * blocks
 
     @cached_property
     def tied(self) -> Int[np.ndarray, "L 3"]:

@@ -28,6 +28,7 @@ from nagkit.spaces.nas_bench_101_grammar import (
     NONE,
     OPS,
     OUTPUT,
+    agreeing,
     completable,
     patterns,
 )
@@ -96,6 +97,32 @@ class NasBench101(SearchSpace):
         ops = rng.integers(1, len(OPERATIONS) + 1, size=(n, INNER))
         tokens[:, OPS] = np.where(np.arange(INNER) < tokens[:, :1], ops, NONE)
         return tokens
+
+    def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """All rows are equally likely."""
+        return np.zeros(len(self.check(tokens)))
+
+    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        """The logarithm of the share of rows with each symbol among those that agree with the decided ones."""
+        left = agreeing(tokens) * _weights().astype(np.float32)  # (n, p): how many rows of each pattern
+        total = np.maximum(left.sum(1, keepdims=True), 1e-30)
+        share = np.zeros((len(tokens), *self._symbols.shape))
+        edge = left @ patterns()[:, EDGES].astype(np.float32) / total
+        share[:, EDGES, 0], share[:, EDGES, 1] = 1 - edge, edge
+        inner = left @ (patterns()[:, :1] == np.arange(INNER + 1)).astype(np.float32) / total  # (n, 6)
+        share[:, 0, : INNER + 1] = inner
+        there = 1 - inner.cumsum(1)[:, :INNER]
+        share[:, OPS, NONE] = 1 - there
+        share[:, OPS, 1 : len(OPERATIONS) + 1] = there[:, :, None] / len(OPERATIONS)
+        return np.log(np.maximum(share, 1e-30))
+
+    @cached_property
+    def tied(self) -> Int[np.ndarray, "L L"]:
+        """The number of vertices goes with all edges and operations; those can change one by one."""
+        slots = np.arange(len(self.slots))
+        tied = np.full((len(slots), len(slots)), -1)
+        tied[:, 0], tied[0] = slots, slots
+        return tied
 
     def decode(self, row: Any) -> Architecture:
         """The architecture of one row; its text names each vertex and, in brackets, those that lead to it."""
