@@ -25,7 +25,9 @@ LAYERS = (
     {
         "nagkit.checks",
         "nagkit.curves",
+        "nagkit.drawings",
         "nagkit.figures",
+        "nagkit.looks",
         "nagkit.race",
         "nagkit.report",
         "nagkit.run",
