@@ -15,21 +15,22 @@ from jaxtyping import Float, Int
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, Picture, page, safe, titled
-from nagkit.layout import Layout, Point, layered
+from nagkit.layout import Layout, Point, layered, placed
 from nagkit.looks import darker, ink_on, look
-from nagkit.space import UNDECIDED, Architecture, SearchSpace
+from nagkit.sketch import Sketch
+from nagkit.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     import pandas
 
 BOX_WIDTH, BOX_HEIGHT, CORNER = 0.88, 0.58, 0.13  # in units of the layout
-FAINT = 0.35
+FAINT, FAINTEST = 0.35, 0.1
 
 
 def architecture_figure(architecture: Architecture, title: str | None = None, axis: str = "") -> Picture:
     """The DAG from input (above) to output (below); whatever no data reaches is faint."""
     arguments.instance("architecture", architecture, Architecture, "space.decode(row)")
-    return _Dag(architecture, {}).picture(title, axis)
+    return _Dag(Sketch(architecture.ops, dict.fromkeys(architecture.edges, 1.0))).picture(title, axis)
 
 
 def frame_figure(
@@ -39,9 +40,9 @@ def frame_figure(
     title: str | None = None,
     axis: str = "",
 ) -> Picture:
-    """One row of a generator's frame: decided slots as in ``architecture_figure``, the others "?" with the belief.
+    """One row of a generator's frame, as ``space.sketch`` has it; nodes stand still from frame to frame.
 
-    Holds for spaces whose slot ``l`` is node ``l + 1`` of the decoded DAG; nodes stand still from frame to frame.
+    What is undecided is a "?" with the belief, or an edge that is the fainter the less it is believed.
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     row, probability = arguments.array("row", row), arguments.array("probability", probability)
@@ -52,31 +53,31 @@ def frame_figure(
         )
     if probability.dtype.kind not in "fiu" or not ((probability >= 0) & (probability <= 1 + 1e-6)).all():
         raise ArgumentError("probability must lie within 0 and 1 in every slot and symbol, without NaN.")
-    likely = np.where(row == UNDECIDED, probability.argmax(1), row)
-    belief = {
-        l + 1: dict(zip(slot.symbols, probability[l].tolist(), strict=False))
-        for l, slot in enumerate(space.slots)
-        if row[l] == UNDECIDED
-    }
-    return _Dag(space.decode(likely), belief).picture(title, axis)
+    return _Dag(space.sketch(row, probability)).picture(title, axis)
 
 
 @dataclass(frozen=True, eq=False)
 class _Dag:
-    """A DAG to draw: for every node whether data flows through it, and the belief about those undecided."""
+    """A sketch to draw: for every node whether data flows through it."""
 
-    architecture: Architecture
-    belief: Mapping[int, Mapping[str, float]]
+    sketch: Sketch
+
+    @cached_property
+    def edges(self) -> dict[tuple[int, int], float]:
+        """Those that are not ruled out, with their probabilities."""
+        return {edge: share for edge, share in sorted(self.sketch.edges.items()) if share > 0}
 
     @cached_property
     def layout(self) -> Layout:
-        return layered(len(self.architecture.ops), self.architecture.edges)
+        if self.sketch.places:
+            return placed(self.sketch.places, self.sketch.edges)
+        return layered(len(self.sketch.ops), self.sketch.edges)
 
     @cached_property
     def alive(self) -> list[bool]:
         """Whether data can flow from the input through each node to the output; doubt lets it through."""
-        nodes, edges = range(len(self.architecture.ops)), sorted(self.architecture.edges)
-        used = [op != "none" or node in self.belief for node, op in enumerate(self.architecture.ops)]
+        nodes, edges = range(len(self.sketch.ops)), list(self.edges)
+        used = [op != "none" or node in self.sketch.belief for node, op in enumerate(self.sketch.ops)]
         sources, targets = {i for i, _ in edges}, {j for _, j in edges}
         reached = [used[node] and node not in targets for node in nodes]
         reaches = [used[node] and node not in sources for node in nodes]
@@ -88,10 +89,10 @@ class _Dag:
 
     def picture(self, title: str | None, axis: str) -> Picture:
         layout, alive, shapes = self.layout, self.alive, []
-        for edge in sorted(self.architecture.edges):
-            shapes += _arrow(layout.routes[edge], alive[edge[0]] and alive[edge[1]])
-        for node, op in enumerate(self.architecture.ops):
-            shapes += _box(layout.places[node], op, alive[node], self.belief.get(node))
+        for edge, share in self.edges.items():
+            shapes += _arrow(layout.routes[edge], alive[edge[0]] and alive[edge[1]], share)
+        for node, op in enumerate(self.sketch.ops):
+            shapes += _box(layout.places[node], op, alive[node], self.sketch.belief.get(node))
         for shape in shapes:
             shape.update(xref=f"x{axis}", yref=f"y{axis}", layer="below")  # under the trace that writes on the boxes
         frame = _dag_axes(layout, axis) | {"shapes": shapes} | titled(title)
@@ -100,9 +101,9 @@ class _Dag:
     def labels(self, axis: str) -> dict[str, Any]:
         """One trace that writes on the boxes and answers the pointer."""
         text, ink = [], []
-        for node, op in enumerate(self.architecture.ops):
-            if node in self.belief:
-                best, share = max(self.belief[node].items(), key=lambda pair: pair[1])
+        for node, op in enumerate(self.sketch.ops):
+            if node in self.sketch.belief:
+                best, share = max(self.sketch.belief[node].items(), key=lambda pair: pair[1])
                 text.append(f"<b>?</b> {look(best).label}<br>{share:.0%}")
                 ink.append(GREY)
             else:
@@ -113,7 +114,7 @@ class _Dag:
             "type": "scatter",
             "mode": "text",
             "x": x,
-            "y": [height + (0.05 if node in self.belief else 0.0) for node, height in enumerate(y)],
+            "y": [height + (0.05 if node in self.sketch.belief else 0.0) for node, height in enumerate(y)],
             "text": text,
             "textfont": {"size": 12, "color": ink},
             "hovertext": [safe(f"node {node}: {operation}, {state}") for node, operation, state, _ in self.facts()],
@@ -126,11 +127,13 @@ class _Dag:
     def facts(self) -> list[tuple[int, str, str, str]]:
         """One row a node: number, operation, state or belief, and the nodes it takes its input from."""
         rows = []
-        for node, op in enumerate(self.architecture.ops):
-            shares = sorted(self.belief.get(node, {}).items(), key=lambda pair: -pair[1])
+        for node, op in enumerate(self.sketch.ops):
+            shares = sorted(self.sketch.belief.get(node, {}).items(), key=lambda pair: -pair[1])
             doubt = "undecided: " + ", ".join(f"{look(symbol).label} {share:.0%}" for symbol, share in shares)
             state = doubt if shares else "in use" if self.alive[node] else "carries no data"
-            sources = " ".join(str(i) for i, j in sorted(self.architecture.edges) if j == node)
+            sources = " ".join(
+                str(i) if share == 1 else f"{i} ({share:.0%})" for (i, j), share in self.edges.items() if j == node
+            )
             rows.append((node, "?" if shares else op, state, sources))
         return rows
 
@@ -140,19 +143,44 @@ class _Dag:
         return pd.DataFrame(self.facts(), columns=["node", "operation", "state", "from"])
 
     def sentence(self) -> str:
-        inner = [node for node, op in enumerate(self.architecture.ops) if op not in ("input", "output")]
-        decided = [self.architecture.ops[node] for node in inner if node not in self.belief and self.alive[node]]
+        inner = [node for node, op in enumerate(self.sketch.ops) if op not in ("input", "output")]
+        decided = [self.sketch.ops[node] for node in inner if node not in self.sketch.belief and self.alive[node]]
         kinds = Counter(look(op).label for op in decided)
         named = ", ".join(f"{count} × {label}" for label, count in sorted(kinds.items())) or "none yet"
         idle = sum(not self.alive[node] for node in inner)
         parts = [f"{len(inner)} operations from input to output", f"in use: {named}"]
         parts += [f"{idle} without data"] if idle else []
-        parts += [f"{len(self.belief)} undecided"] if self.belief else []
+        parts += [f"{self.sketch.undecided} undecided"] if self.sketch.undecided else []
         return "; ".join(parts) + "."
 
 
-def _arrow(route: Sequence[Point], alive: bool) -> list[dict[str, Any]]:
-    """The curve of one edge and its head; between two layers it swings, beside a box it runs straight."""
+def _arrow(route: Sequence[Point], alive: bool, share: float) -> list[dict[str, Any]]:
+    """The curve of one edge and its head; between two layers it swings, beside a box it runs straight.
+
+    An edge that is believed to be there with less than certainty is dashed, and as faint as that is little.
+    """
+    sideways = route[0][1] == route[-1][1]
+    path, (x, y) = _line(route) if sideways else _swing(route)
+    dash = "dot" if not alive else "dash" if share < 1 else "solid"
+    line = {"color": GREY, "width": 1.6 if alive else 1.2, "dash": dash}
+    common = {"type": "path", "opacity": (1.0 if alive else FAINT) * max(share, FAINTEST)}
+    wings = ((x - 0.06, y + 0.05), (x - 0.06, y - 0.05)) if sideways else ((x - 0.035, y + 0.09), (x + 0.035, y + 0.09))
+    head = f"M {x:g},{y:g} " + " ".join(f"L {to_x:g},{to_y:g}" for to_x, to_y in wings) + " Z"
+    return [
+        {**common, "path": path, "line": line},
+        {**common, "path": head, "fillcolor": GREY, "line": {"width": 0}},
+    ]
+
+
+def _line(route: Sequence[Point]) -> tuple[str, Point]:
+    """The path from the right side of one box to the left side of the next, and where it ends."""
+    (x, y), (to_x, _) = route
+    end = to_x - BOX_WIDTH / 2
+    return f"M {x + BOX_WIDTH / 2:g},{y:g} L {end:g},{y:g}", (end, y)
+
+
+def _swing(route: Sequence[Point]) -> tuple[str, Point]:
+    """The path from the foot of one box to the top of another, and where it ends."""
     half = BOX_HEIGHT / 2
     (x, y), path = route[0], ""
     path = f"M {x:g},{y - half:g}"
@@ -164,13 +192,7 @@ def _arrow(route: Sequence[Point], alive: bool) -> list[dict[str, Any]]:
         if step < len(route):
             y = to_y - half
             path += f" L {x:g},{y:g}"
-    line = {"color": GREY, "width": 1.6 if alive else 1.2, "dash": "solid" if alive else "dot"}
-    common = {"type": "path", "opacity": 1.0 if alive else FAINT}
-    head = f"M {x:g},{y:g} L {x - 0.035:g},{y + 0.09:g} L {x + 0.035:g},{y + 0.09:g} Z"
-    return [
-        {**common, "path": path, "line": line},
-        {**common, "path": head, "fillcolor": GREY, "line": {"width": 0}},
-    ]
+    return path, (x, y)
 
 
 def _box(

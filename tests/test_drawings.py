@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks import ATTACKS
+from nagkit.diffusion.masked import Noise, denoise, uniform_belief
 from nagkit.drawings import architecture_figure, frame_figure
 from nagkit.errors import ArgumentError
 from nagkit.figures import PLOTLY
@@ -16,6 +17,7 @@ from nagkit.space import UNDECIDED, Architecture
 from nagkit.spaces import space
 
 CELLS = space("nas-bench-201")
+SPACES = ("nas-bench-201", "nas-bench-101", "mobilenet-v3")
 row = st.lists(st.integers(0, 4), min_size=6, max_size=6)
 
 
@@ -73,6 +75,60 @@ def test_sentence_and_table_state_what_is_drawn():
     )
     assert picture.table["operation"].tolist() == list(CELLS.decode([3, 0, 4, 2, 1, 3]).ops)
     assert picture.table["from"].tolist() == ["", "0", "0", "1", "0", "1", "2 3", "4 5 6"]
+
+
+def frames(name, steps=6):
+    """One sample on its way, its row and the belief at each step."""
+    found = space(name)
+    for frame in denoise(found, uniform_belief(found), None, Noise.draw(found, 1, np.random.default_rng(3)), steps):
+        yield frame.tokens[0], frame.probability[0]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_no_node_moves_from_frame_to_frame(name):
+    pictures = [frame_figure(space(name), *frame) for frame in frames(name)]
+    for picture in pictures:
+        for axis in ("xaxis", "yaxis", "width", "height"):
+            assert picture.layout[axis] == pictures[0].layout[axis]
+        labels = picture.data[0]
+        assert labels["x"] == pictures[0].data[0]["x"]
+        assert np.allclose(labels["y"], pictures[0].data[0]["y"], atol=0.05)  # a belief leaves room for its strip
+        assert len(go.Figure(picture.data, picture.layout).data) == 1
+    assert "undecided" in pictures[0].sentence
+    assert "undecided" not in pictures[-1].sentence
+    assert "?" not in "".join(pictures[-1].data[0]["text"])
+
+
+def test_an_edge_is_as_faint_as_it_is_unlikely():
+    """A cell of three vertices whose input may lead to the output as well."""
+    cells = space("nas-bench-101")
+    row = cells.encode(["conv3x3-bn-relu(0)|output(1)"])[0]
+    direct = [slot.name for slot in cells.slots].index("edge 0-6")
+    row[direct] = UNDECIDED
+    belief = np.eye(6)[np.maximum(row, 0)]
+    belief[direct, :2] = 0.7, 0.3
+    picture = frame_figure(cells, row, belief)
+    curves = [s for s in picture.layout["shapes"] if s["type"] == "path" and "fillcolor" not in s]
+    assert sorted((s["opacity"], s["line"]["dash"]) for s in curves) == [(0.3, "dash"), (1.0, "solid"), (1.0, "solid")]
+    assert picture.table["from"].tolist() == ["", "0", "", "", "", "", "0 (30%) 1"]
+    assert picture.sentence == ("5 operations from input to output; in use: 1 × conv 3×3; 4 without data; 1 undecided.")
+
+
+def test_an_undecided_depth_is_blocks_that_may_be_none_and_ways_to_the_next_stage():
+    networks = space("mobilenet-v3")
+    row = networks.encode(["r224|k3e3 k5e6|k7e4 k3e3 k3e3|k3e3 k3e3|k3e3 k3e3|k3e3 k3e3"])[0]
+    row[[1, 8, 9]] = UNDECIDED  # depth, third and fourth block of the first stage
+    belief = np.eye(25)[np.maximum(row, 0)]
+    belief[1, :3], belief[8, :2], belief[9, :2] = (0.5, 0.3, 0.2), (0.5, 0.5), (0.8, 0.2)
+    table = frame_figure(networks, row, belief).table
+    assert table["operation"].tolist()[1:11] == [
+        *("resize 224", "k3e3", "k5e6", "?", "?"),
+        *("k7e4", "k3e3", "k3e3", "none", "k3e3"),
+    ]
+    assert table["state"][4] == "undecided: none 50%, k3e3 50%"
+    assert table["from"][[4, 5, 6, 10]].tolist() == ["3 (50%)", "4 (20%)", "3 (50%) 4 (30%) 5 (20%)", "8"]
+    row[1] = 0
+    assert frame_figure(networks, row, belief).table["operation"].tolist()[4:6] == ["none", "none"]
 
 
 @pytest.mark.parametrize("axis", ["", "2"])

@@ -15,6 +15,7 @@ LAYERS = (
         "nagkit.files",
         "nagkit.layout",
         "nagkit.owner",
+        "nagkit.sketch",
         "nagkit.threads",
     },
     {"nagkit.log", "nagkit.metrics", "nagkit.space"},
