@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.sketch import Sketch
 
 if TYPE_CHECKING:
     import networkx
@@ -314,6 +315,33 @@ class SearchSpace(ABC):
     @abstractmethod
     def decode(self, row: Any) -> Architecture:
         """The architecture that one row stands for."""
+
+    def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
+        """A row of a generator's frame to be drawn: what is decided, and the belief about every slot.
+
+        Here the likeliest architecture that it can become; a space that knows where its slots are in the DAG shows the
+        belief there.
+        """
+        likely = row[None].copy()
+        for l in sorted(range(len(row)), key=lambda l: self.slots[l].phase):
+            if row[l] == UNDECIDED:
+                likely[0, l] = np.where(self.legal_in(likely, l)[0], probability[l], -1.0).argmax()
+        found = self.decode(likely[0])
+        return Sketch(found.ops, dict.fromkeys(found.edges, 1.0), undecided=int((row == UNDECIDED).sum()))
+
+    def _believed(
+        self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"], nodes: Mapping[int, int]
+    ) -> tuple[dict[int, str], dict[int, dict[str, float]]]:
+        """Of each of these nodes, given with its slot, the operation; where that is undecided, the belief."""
+        ops, belief = {}, {}
+        for node, l in nodes.items():
+            symbols = self.slots[l].symbols
+            shares = dict(zip(symbols, probability[l].tolist(), strict=False))
+            ops[node] = symbols[row[l]]
+            if row[l] == UNDECIDED:
+                ops[node] = max(symbols, key=shares.__getitem__)
+                belief[node] = {symbol: p for symbol, p in shares.items() if p or symbol == ops[node]}
+        return ops, belief
 
     @abstractmethod
     def encode(self, architectures: "Sequence[str | Architecture]") -> Int[np.ndarray, "n L"]:

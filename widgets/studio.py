@@ -20,8 +20,9 @@ from nagkit_widgets.stage import Stage
 from nagkit_widgets.worker import Worker, kernel_loop
 
 from nagkit.diffusion.guidance import Guidance
+from nagkit.drawings import frame_figure
 from nagkit.errors import NagkitError
-from nagkit.figures import Picture, frame_figure
+from nagkit.figures import Picture
 from nagkit.metrics import Front
 from nagkit.space import UNDECIDED, Architecture
 

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 
 RESOLUTIONS = tuple(range(128, 225, 4))  # sides of the image
@@ -145,6 +146,25 @@ class MobileNetV3(SearchSpace):
         ops = ("input", f"resize {symbols[0]}", *blocks, "output")
         edges = frozenset((i, i + 1) for i in range(len(ops) - 1))
         return Architecture(self.name, ops, edges, tokens, f"r{symbols[0]}|" + "|".join(map(" ".join, stages)))
+
+    def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
+        """A stage is a line of four blocks, those that are not there as ``none``; each may lead to the next stage."""
+        firsts = range(2, 2 + 5 * MOST, MOST)  # nodes
+        edges, absent = {(0, 1): 1.0, (1, 2): 1.0}, set()
+        for l, first in enumerate(firsts, 1):
+            depth = probability[l] if row[l] == UNDECIDED else np.eye(len(DEPTHS))[row[l]]
+            for place, depths in enumerate(([0, 1, 2], [1, 2], [2]), first):  # with a next block
+                edges[place, place + 1] = 1.0 if place == first else float(depth[depths].sum())
+                edges[place + 1, first + MOST] = float(depth[depths[0]])
+                absent |= set() if edges[place, place + 1] else {place + 1}
+        nodes = {1: 0} | {node: node + 4 for node in range(2, firsts.stop) if node not in absent}
+        ops, belief = self._believed(row, probability, nodes)
+        ops |= {1: f"resize {ops[1]}"} | dict.fromkeys(absent, "none")
+        if 1 in belief:
+            belief[1] = {f"resize {side}": p for side, p in belief[1].items()}
+        symbols = ("input", *(ops[node] for node in range(1, firsts.stop)), "output")
+        places = [(0, 0), (1, 0), *((place, stage) for stage in range(1, 6) for place in range(MOST)), (0, 6)]
+        return Sketch(symbols, edges, belief, tuple(places), int((row == UNDECIDED).sum()))
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of texts such as ``r224|k3e3 k5e6|k7e4 k3e3 k3e3|…``."""

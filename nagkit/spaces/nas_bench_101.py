@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
-from nagkit.space import Architecture, SearchSpace, Slot
+from nagkit.sketch import Sketch
+from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 from nagkit.spaces import nas_bench_101_costs as costs
 from nagkit.spaces.nas_bench_101_grammar import (
     CELL_EDGES,
@@ -132,6 +133,17 @@ class NasBench101(SearchSpace):
         pairs = [edge for edge, on in zip(CELL_EDGES, tokens[EDGES], strict=True) if on]
         edges = frozenset((i, min(j, last)) for i, j in pairs)
         return Architecture(self.name, ops, edges, tokens, _text(ops, edges))
+
+    def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
+        """All seven vertices in one column, those that are not there as ``none``, and every edge that may be."""
+        last = int(row[0]) if row[0] != UNDECIDED else INNER
+        there = (0, *range(1, last + 1), OUTPUT)
+        ops, belief = self._believed(row, probability, {vertex: OPS.start + vertex - 1 for vertex in there[1:-1]})
+        share = np.where(row == UNDECIDED, probability[:, 1], row)[EDGES].tolist()
+        edges = {edge: p * (edge[0] in there and edge[1] in there) for edge, p in zip(CELL_EDGES, share, strict=True)}
+        symbols = ("input", *(ops.get(vertex, "none") for vertex in range(1, OUTPUT)), "output")
+        places = tuple((0, layer) for layer in range(OUTPUT + 1))
+        return Sketch(symbols, edges, belief, places, int((row == UNDECIDED).sum()))
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of texts such as ``conv3x3-bn-relu(0)|maxpool3x3(0,1)|output(1,2)``; see ``notation``."""
