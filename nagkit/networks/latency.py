@@ -68,3 +68,8 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """What a latency depends on besides the network, its images and what else the machine does."""
+    return f"{processor()}, PyTorch {torch.__version__}"
