@@ -22,6 +22,7 @@ from nagkit.errors import ArgumentError, DataDamagedError, NagkitError
 from nagkit.files import write_atomically
 from nagkit.metrics import Metric
 from nagkit.networks.latency import machine
+from nagkit.networks.network import Network
 from nagkit.networks.workload import Workload
 from nagkit.predictors.additive import Additive
 from nagkit.spaces.skeleton import Skeleton
@@ -32,6 +33,7 @@ ROUNDS = 8
 SECONDS = 90.0
 CANDIDATES = 2000  # random rows to choose from
 RIDGE = 1e-3  # of the information before any row; small, so that what no row has had yet comes first
+MOST_KEPT = 2**28  # parameters of networks that need not be built again: one gigabyte
 FORMAT = 1
 
 
@@ -164,11 +166,15 @@ def _time(workload: Workload, networks: int, end: float) -> Iterator[Timed]:
     timings = Timings.none(workload, networks)
     if before is not None and not anew:
         timings = _with(timings, before)
-    milliseconds = timings.milliseconds.copy()
+    milliseconds, kept = timings.milliseconds.copy(), dict[int, Network]()
     for row, number in _visits(milliseconds):
         if time.monotonic() > end:
             break
-        milliseconds[row, number] = workload.milliseconds(timings.tokens[row])
+        tokens = timings.tokens[row]
+        network = kept.get(row) or workload.network(tokens)
+        if len(kept) < MOST_KEPT // _parameters(network):
+            kept[row] = network
+        milliseconds[row, number] = workload.milliseconds(tokens, network)
         timings = replace(timings, milliseconds=milliseconds.copy())
         if before is None or not anew or timings.known >= LEAST:  # a few do not replace what taught more
             timings.write(place(workload))
@@ -177,6 +183,10 @@ def _time(workload: Workload, networks: int, end: float) -> Iterator[Timed]:
         raise ArgumentError(
             f"seconds must be enough to time {LEAST} networks; {timings.known} were. They are kept; call again."
         )
+
+
+def _parameters(network: Network) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _visits(milliseconds: Float[np.ndarray, "n r"]) -> Iterator[tuple[int, int]]:
