@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """A button, a Stop, a bar and a sentence.
+    """A button, how many networks to time at most, a Stop, a bar and a sentence.
 
     ``table`` says which networks to time; ``known`` is called when their latency here is known, or known better.
     """
@@ -28,7 +28,8 @@ class Machine:
         self._timed = table()  # the table whose networks are timed, or were
         self.worker: Worker[Timed] = Worker(self._draw, self._ended)
         self.time = ipw.Button(description="Time this machine", icon="clock-o", layout=ipw.Layout(width="auto"))
-        self.time.tooltip = "times up to 60 of the table's networks here, in about a minute"
+        self.time.tooltip = "times networks of the table here, in a minute and a half at most"
+        self.networks = ipw.BoundedIntText(60, min=20, max=60, description="Networks", layout=ipw.Layout(width="160px"))
         self.stop = ipw.Button(description="Stop timing", icon="stop", disabled=True, layout=ipw.Layout(width="auto"))
         self.progress = ipw.IntProgress(0, min=0, max=1, layout=ipw.Layout(width="160px", margin="2px 8px"))
         self.said = ipw.HTML()
@@ -37,13 +38,13 @@ class Machine:
 
     def box(self) -> ipw.Widget:
         """The row, its sentence below."""
-        row = ipw.HBox([self.time, self.stop, self.progress], layout=ipw.Layout(align_items="center"))
+        row = ipw.HBox([self.time, self.networks, self.stop, self.progress], layout=ipw.Layout(align_items="center"))
         return ipw.VBox([row, self.said])
 
     def _start(self) -> None:
         self._timed = self._table()
         try:
-            self.worker.start(_timings(self._timed))
+            self.worker.start(_timings(self._timed, self.networks.value))
         except NagkitError as refusal:
             self.said.value = tables.message(str(refusal), refused=True)
             return
@@ -74,9 +75,9 @@ class Machine:
             self._known(self._timed)
 
 
-def _timings(table: str) -> "Iterator[Timed]":
+def _timings(table: str, networks: int) -> "Iterator[Timed]":
     """The timings of a table's networks; PyTorch loads in the thread that walks them."""
     from nagkit.networks.timing import time_networks
     from nagkit.networks.workload import Workload
 
-    yield from time_networks(Workload.of(table))
+    yield from time_networks(Workload.of(table), networks)

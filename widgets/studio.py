@@ -284,6 +284,6 @@ class Studio(ipw.VBox):
     def _panel(self) -> list[ipw.Widget]:
         buttons = ipw.HBox([self.generate, self.stop, self.progress], layout=ipw.Layout(align_items="center"))
         return [
-            *(ipw.HTML(tables.STYLE), self.controls.box(), self.machine.box(), buttons, self.status),
+            *(ipw.HTML(tables.STYLE), self.controls.box(), buttons, self.status, self.machine.box()),
             *(self.stage.figure, self.sentence, self.best, self.picked, self.code),
         ]

@@ -88,7 +88,7 @@ class Timings:
         )
         return fitted
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """The timings as a JSON file."""
         rows = zip(self.tokens.tolist(), self.milliseconds.tolist(), strict=True)
         content = {
@@ -100,7 +100,7 @@ class Timings:
         write_atomically(path, json.dumps(content, indent=1).encode())
 
     @classmethod
-    def open(cls, path: Path) -> "Timings":
+    def open(cls, path: str | Path) -> "Timings":
         """The timings in a file; those of another machine, or of another PyTorch, are refused, as they tell nothing."""
         try:
             content = json.loads(Path(path).read_text("utf-8"))
@@ -168,8 +168,6 @@ def _time(workload: Workload, networks: int, end: float) -> Iterator[Timed]:
         timings = _with(timings, before)
     milliseconds, kept = timings.milliseconds.copy(), dict[int, Network]()
     for row, number in _visits(milliseconds):
-        if time.monotonic() > end:
-            break
         tokens = timings.tokens[row]
         network = kept.get(row) or workload.network(tokens)
         if len(kept) < MOST_KEPT // _parameters(network):
@@ -179,6 +177,8 @@ def _time(workload: Workload, networks: int, end: float) -> Iterator[Timed]:
         if before is None or not anew or timings.known >= LEAST:  # a few do not replace what taught more
             timings.write(place(workload))
         yield Timed(int(np.isfinite(milliseconds).sum()), milliseconds.size, float(milliseconds[row, number]), timings)
+        if time.monotonic() > end:
+            break
     if timings.known < LEAST:
         raise ArgumentError(
             f"seconds must be enough to time {LEAST} networks; {timings.known} were. They are kept; call again."
