@@ -64,6 +64,8 @@ class Machine:
         self.time.disabled, self.stop.disabled = False, True
         timed_anew()
         predictor = here(self._timed)
+        if predictor is not None:
+            self._known(self._timed)
         how = "Stopped. " if self.worker.stopped else ""
         if self.worker.fault is not None:
             self.said.value = tables.message(str(self.worker.fault), refused=True)
@@ -71,8 +73,6 @@ class Machine:
             self.said.value = tables.message(f"{how}Too few networks are timed yet. Press again to go on.")
         else:
             self.said.value = tables.message(f"{how}{predictor.metric.device}: {predictor.metric.source}")
-        if predictor is not None:
-            self._known(self._timed)
 
 
 def _timings(table: str, networks: int) -> "Iterator[Timed]":
