@@ -23,7 +23,8 @@ from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 
 RESOLUTIONS = tuple(range(128, 225, 4))  # sides of the image
 DEPTHS = (2, 3, 4)
-BLOCKS = tuple((kernel, expansion) for kernel in (3, 5, 7) for expansion in (3, 4, 6))
+KERNELS = (3, 5, 7)
+BLOCKS = tuple((kernel, expansion) for kernel in KERNELS for expansion in (3, 4, 6))
 MOST = max(DEPTHS)  # blocks in a stage
 NONE = 0  # the symbol of a third or fourth block that is not there
 WIDTHS = (1.0, 1.2)
@@ -210,7 +211,7 @@ class MobileNetV3(SearchSpace):
         """Exact multiply-accumulates for one image of the side that the row names."""
         tokens, classes = self.check(tokens), arguments.whole("classes", classes, high=MOST_CLASSES)
         stem, stages, expanded, last = macro(self.width)
-        sides = np.array([_sides(resolution) for resolution in RESOLUTIONS])[tokens[:, 0]]  # (n, 6)
+        sides = np.array([sides_of(resolution) for resolution in RESOLUTIONS])[tokens[:, 0]]  # (n, 6)
         fixed = (27 * stem + 9 * stem + stem**2) * sides[:, 0] ** 2
         fixed += stages[-1].channels * expanded * sides[:, -1] ** 2 + expanded * last + last * classes
         return fixed + _summed(tokens, _block_flops(self.width), tokens[:, 0])
@@ -244,7 +245,7 @@ def _summed(tokens: np.ndarray, costs: Int[np.ndarray, "s 5 2 9"], which: Int[np
     return np.where(kind < 0, 0, each).sum((1, 2))
 
 
-def _sides(resolution: int) -> list[int]:
+def sides_of(resolution: int) -> list[int]:
     """Sides of the image after the stem and after each stage."""
     sides = [(resolution + 1) // 2]
     for stage in macro(1.0).stages:
@@ -252,7 +253,7 @@ def _sides(resolution: int) -> list[int]:
     return sides
 
 
-def _kinds(width: float) -> Iterable[tuple[tuple[int, int, int], int, Stage, int, int]]:
+def block_kinds(width: float) -> Iterable[tuple[tuple[int, int, int], int, Stage, int, int]]:
     """Of every kind of block its place in a table, channels before, stage, kernel, and channels in between."""
     stem, stages, *_ = macro(width)
     for number, stage in enumerate(stages):
@@ -265,7 +266,7 @@ def _kinds(width: float) -> Iterable[tuple[tuple[int, int, int], int, Stage, int
 def _block_params(width: float) -> np.ndarray:
     """Parameters by stage, first or later block, and kind (5, 2, 9)."""
     table = np.zeros((5, 2, len(BLOCKS)), dtype=np.int64)
-    for place, before, stage, kernel, middle in _kinds(width):
+    for place, before, stage, kernel, middle in block_kinds(width):
         inner = squeezed(middle)
         table[place] = (before + 2 + kernel**2 + 2 + stage.channels) * middle + 2 * stage.channels
         table[place] += stage.squeeze * (2 * middle * inner + middle + inner)
@@ -277,8 +278,8 @@ def _block_flops(width: float) -> np.ndarray:
     """Multiply-accumulates by side of the image, stage, first or later block, and kind (25, 5, 2, 9)."""
     table = np.zeros((len(RESOLUTIONS), 5, 2, len(BLOCKS)), dtype=np.int64)
     for row, resolution in enumerate(RESOLUTIONS):
-        sides = _sides(resolution)
-        for place, before, stage, kernel, middle in _kinds(width):
+        sides = sides_of(resolution)
+        for place, before, stage, kernel, middle in block_kinds(width):
             number, later, _ = place
             side, out = sides[number + 1 if later else number], sides[number + 1]
             table[row][place] = before * middle * side**2 + (kernel**2 + stage.channels) * middle * out**2
