@@ -20,8 +20,8 @@ import numpy as np
 from nagkit.errors import DataDamagedError
 
 MAX_BYTES = 8_000_000  # the largest file has 2.8 MB
-MAX_OPCODES = 200_000  # the richest has 48,285; one opcode makes at most some 200 bytes
-MAX_TUPLES = 1_000  # tuples; hashing deeper ones would exhaust the stack of the interpreter
+MAX_OPCODES = 400_000  # the richest has 395,056; one opcode makes at most some 200 bytes
+MAX_TUPLE = 1_000  # values in a tuple and in those within it; hashing more takes long, deeper ones exhaust the stack
 
 _PLAIN = (
     "PROTO FRAME STOP MARK MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 "
@@ -36,6 +36,7 @@ _ARRAYS = frozenset(
     for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer", "ndarray", "dtype")
 )
 _RECORDED = _ARRAYS | {
+    "_codecs.encode",
     "builtins.slice",
     "pandas.core.frame.DataFrame",
     "pandas.core.indexes.base.Index",
@@ -153,6 +154,9 @@ def _array(content: Any, dtype: Record, shape: tuple[int, ...], order: str) -> n
     code = dtype.arguments[0]
     if dtype.kind.rpartition(".")[2] != "dtype" or not _DTYPE.fullmatch(code):
         raise ValueError("an array holds something other than numbers")
+    if isinstance(content, Record) and content.kind == "_codecs.encode":  # how protocols below 3 write bytes
+        text, encoding = content.arguments
+        content = text.encode("latin1") if encoding == "latin1" else None
     if not isinstance(content, bytes | bytearray):
         raise ValueError("an array does not hold bytes")
     byte_order = ">" if dtype.state and dtype.state[1] == ">" else "<"
@@ -183,17 +187,51 @@ def _check_opcodes(data: bytes) -> None:
     if len(data) > MAX_BYTES:
         raise ValueError(f"it has {len(data):,} bytes, more than {MAX_BYTES:,}")
     plain = frozenset(_PLAIN.split())
-    nested = 0
+    weights = _Weights()
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if opcode.name not in plain:
             raise ValueError(f"it uses the opcode {opcode.name}, which no table needs")
-        nested += opcode.name.startswith("TUPLE")
-        if count > MAX_OPCODES or nested > MAX_TUPLES:
-            raise ValueError("it holds more objects than any table needs")
         if (
             opcode.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > count
         ):  # a memo of that length would be allocated
             raise ValueError("it reserves memory that it does not fill")
+        if count > MAX_OPCODES or weights.after(opcode, argument) > MAX_TUPLE:
+            raise ValueError("it holds more objects than any table needs")
+
+
+class _Weights:
+    """The stack that a pickle would have, of each value only how many a hash of it would visit."""
+
+    def __init__(self) -> None:
+        self._stack: list[int] = []
+        self._marks: list[int] = []  # places in the stack
+        self._memo: dict[int, int] = {}
+
+    def after(self, opcode: pickletools.OpcodeInfo, argument: Any) -> int:
+        """The weight of what the opcode leaves on top."""
+        name = opcode.name
+        if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self._memo[len(self._memo) if name == "MEMOIZE" else argument] = self._stack[-1]
+        elif name == "MARK":
+            self._marks.append(len(self._stack))
+        else:
+            taken = self._taken(opcode)
+            weight = self._memo[argument] if "GET" in name else 1
+            if opcode.stack_after:
+                self._stack.append(weight + sum(taken) if name.startswith("TUPLE") else weight)
+        return self._stack[-1] if self._stack else 0
+
+    def _taken(self, opcode: pickletools.OpcodeInfo) -> list[int]:
+        """What the opcode takes from the stack."""
+        before, start = opcode.stack_before, len(self._stack)
+        if pickletools.markobject in before:
+            start = self._marks.pop()
+            before = before[: before.index(pickletools.markobject)]
+        if start < len(before):
+            raise ValueError("it takes more than there is")
+        taken = self._stack[start - len(before) :]
+        del self._stack[start - len(before) :]
+        return taken
 
 
 def _damaged(file: str, error: Exception) -> DataDamagedError:

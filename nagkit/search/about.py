@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def told(each: Objective | Constraint) -> dict[str, Any]:
     """An objective or a constraint without the function that gives its values."""
-    found: dict[str, Any] = {"metric": asdict(each.metric), "exact": each.exact, "benchmark": each.benchmark}
+    found: dict[str, Any] = {"metric": each.metric.told(), "exact": each.exact, "benchmark": each.benchmark}
     if isinstance(each, Constraint):
         bounds = (("low", each.low), ("high", each.high))
         found |= {name: bound if math.isfinite(bound) else None for name, bound in bounds}
