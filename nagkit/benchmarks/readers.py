@@ -13,7 +13,7 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -182,56 +182,58 @@ def frame_blocks(value: Any, file: str) -> Mapping[str, Any]:
         raise _damaged(file, error) from None
 
 
+class _Effect(NamedTuple):
+    """What an opcode does to the stack."""
+
+    takes: int  # values from the stack, above them all that follow the last mark where ``to_mark``
+    to_mark: bool
+    gives: bool
+
+
+def _effect(opcode: pickletools.OpcodeInfo) -> _Effect:
+    before = opcode.stack_before
+    to_mark = pickletools.markobject in before
+    takes = before.index(pickletools.markobject) if to_mark else len(before)
+    return _Effect(takes, to_mark, bool(opcode.stack_after))
+
+
+_EFFECTS = {opcode.name: _effect(opcode) for opcode in pickletools.opcodes if opcode.name in _PLAIN.split()}
+
+
 def _check_opcodes(data: bytes) -> None:
-    """Refuses, before anything is built, opcodes and amounts that no table needs."""
+    """Refuses, before anything is built, opcodes and amounts that no table needs.
+
+    It follows the stack that loading would have; of each value it keeps only how many a hash of it would visit.
+    """
     if len(data) > MAX_BYTES:
         raise ValueError(f"it has {len(data):,} bytes, more than {MAX_BYTES:,}")
-    plain = frozenset(_PLAIN.split())
-    weights = _Weights()
+    stack: list[int] = []
+    marks: list[int] = []  # places in the stack
+    memo: dict[int, int] = {}
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if opcode.name not in plain:
-            raise ValueError(f"it uses the opcode {opcode.name}, which no table needs")
-        if (
-            opcode.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > count
-        ):  # a memo of that length would be allocated
-            raise ValueError("it reserves memory that it does not fill")
-        if count > MAX_OPCODES or weights.after(opcode, argument) > MAX_TUPLE:
-            raise ValueError("it holds more objects than any table needs")
-
-
-class _Weights:
-    """The stack that a pickle would have, of each value only how many a hash of it would visit."""
-
-    def __init__(self) -> None:
-        self._stack: list[int] = []
-        self._marks: list[int] = []  # places in the stack
-        self._memo: dict[int, int] = {}
-
-    def after(self, opcode: pickletools.OpcodeInfo, argument: Any) -> int:
-        """The weight of what the opcode leaves on top."""
         name = opcode.name
+        if name not in _EFFECTS:
+            raise ValueError(f"it uses the opcode {name}, which no table needs")
         if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            self._memo[len(self._memo) if name == "MEMOIZE" else argument] = self._stack[-1]
-        elif name == "MARK":
-            self._marks.append(len(self._stack))
-        else:
-            taken = self._taken(opcode)
-            weight = self._memo[argument] if "GET" in name else 1
-            if opcode.stack_after:
-                self._stack.append(weight + sum(taken) if name.startswith("TUPLE") else weight)
-        return self._stack[-1] if self._stack else 0
-
-    def _taken(self, opcode: pickletools.OpcodeInfo) -> list[int]:
-        """What the opcode takes from the stack."""
-        before, start = opcode.stack_before, len(self._stack)
-        if pickletools.markobject in before:
-            start = self._marks.pop()
-            before = before[: before.index(pickletools.markobject)]
-        if start < len(before):
+            if int(argument or 0) > count:  # a memo of that length would be allocated
+                raise ValueError("it reserves memory that it does not fill")
+            memo[len(memo) if argument is None else int(argument)] = stack[-1]
+            continue
+        if name == "MARK":
+            marks.append(len(stack))
+            continue
+        effect = _EFFECTS[name]
+        start = (marks.pop() if effect.to_mark else len(stack)) - effect.takes
+        if start < 0:
             raise ValueError("it takes more than there is")
-        taken = self._stack[start - len(before) :]
-        del self._stack[start - len(before) :]
-        return taken
+        weight = (
+            memo[int(argument or 0)] if "GET" in name else 1 + sum(stack[start:]) if name.startswith("TUPLE") else 1
+        )
+        del stack[start:]
+        if effect.gives:
+            stack.append(weight)
+        if count > MAX_OPCODES or weight > MAX_TUPLE:
+            raise ValueError("it holds more objects than any table needs")
 
 
 def _damaged(file: str, error: Exception) -> DataDamagedError:

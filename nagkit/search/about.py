@@ -13,7 +13,7 @@ from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 
 if TYPE_CHECKING:
-    from nagkit.benchmarks import Table
+    from nagkit.benchmarks import Surrogate, Table
 
 
 def told(each: Objective | Constraint) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class ByBenchmark:
 
 
 @cache
-def _opened(benchmark: str) -> "Table":
+def _opened(benchmark: str) -> "Table | Surrogate":
     from nagkit.benchmarks import benchmark as find
 
     return find(benchmark)
