@@ -11,15 +11,15 @@ They were chosen by cross-validation on the measurements that they are fitted to
 Notation: n networks, k measured ones, f features, L slots.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit.benchmarks.linear import Linear
+from nagkit.benchmarks.perceptron import Layers, forward
 from nagkit.spaces.mobilenet_v3 import BLOCKS, MOST, RESOLUTIONS, MobileNetV3, macro
-from nagkit.threads import one_thread
 
 SPACE = MobileNetV3()
 DIGITS = 6  # decimals; what arithmetic adds beyond them depends on how many networks are asked for at once
@@ -64,9 +64,7 @@ def latency_linear(tokens: Int[np.ndarray, "k L"], measured: Float[np.ndarray, "
     return Linear.fitted(latency_features(tokens), measured)
 
 
-def official(
-    tokens: Int[np.ndarray, "n L"], layers: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> Float[np.ndarray, "n 1"]:
+def official(tokens: Int[np.ndarray, "n L"], layers: Layers) -> Float[np.ndarray, "n 1"]:
     """The accuracy in percent by the predictor that came with Once-For-All, NaN below 160 px.
 
     It knows the resolution in steps of 16 px and takes the next lower one.
@@ -75,11 +73,8 @@ def official(
     step = np.eye(8)[(SIDES[tokens[:, 0]] - 112) // 16]
     parts = (blocks[:, :, 1:4], blocks[:, :, 4:])
     found = np.column_stack([*(part.reshape(len(tokens), 60) for part in parts), step])  # (n, 128)
-    with one_thread():
-        for place, (weight, bias) in enumerate(layers):
-            found = found @ weight.T.astype(np.float64) + bias
-            found = np.maximum(found, 0) if place < len(layers) - 1 else found
-    return np.where(SIDES[tokens[:, :1]] < OFFICIAL_FROM, np.nan, np.round(100 * found, DIGITS))
+    accuracy = 100 * forward(found, layers)[:, None]
+    return np.where(SIDES[tokens[:, :1]] < OFFICIAL_FROM, np.nan, np.round(accuracy, DIGITS))
 
 
 def accuracy_features(tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n f"]:
