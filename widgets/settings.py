@@ -14,7 +14,7 @@ import numpy as np
 
 import nagkit
 from nagkit import arguments
-from nagkit.benchmarks import NAMES, Table
+from nagkit.benchmarks import TABLES, Table
 from nagkit.benchmarks.registry import cache_folder
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError, NagkitError
@@ -52,7 +52,7 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", _names(self.objectives))
         object.__setattr__(self, "limits", _pairs(self.limits))
-        arguments.one_of("table", self.table, NAMES)
+        arguments.one_of("table", self.table, TABLES)
         arguments.real("strength", self.strength, *STRENGTH)
         if self.effective is not None:
             arguments.real("effective", self.effective, *EFFECTIVE)
@@ -182,14 +182,14 @@ def available() -> tuple[str, ...]:
     """The tables that can be opened on this machine, the one to begin with first: a public one, else ``EMBEDDED``."""
     from nagkit.benchmarks import available as listed
 
-    here = [name for name, present in listed().items() if present]
+    here = [name for name, present in listed().items() if present and name in TABLES]
     return tuple(sorted(here, key=lambda name: (name.startswith("digits/"), name != EMBEDDED))) or (EMBEDDED,)
 
 
 @lru_cache(maxsize=8)
 def benchmark(name: str) -> Table:
     """The table of this name, opened once."""
-    return nagkit.benchmark(name)
+    return arguments.instance("table", nagkit.benchmark(name), Table, "nagkit.benchmark('digits/mid8')")
 
 
 @lru_cache(maxsize=128)
