@@ -44,3 +44,8 @@ class Guidance:
                 )
         if (self.strength or self.effective is not None) and not self.objectives:
             raise ArgumentError("Guidance without objectives has nothing to steer towards; add one, or set strength 0.")
+
+    @property
+    def steers(self) -> bool:
+        """Whether there is anything to it: a strength above 0, or limits."""
+        return bool(self.strength or self.effective is not None or self.constraints)

@@ -1,0 +1,45 @@
+"""What the generators here share: checks, the guide of each guidance, the answer as the last frame."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from nagkit import arguments
+from nagkit.diffusion.guidance import Guidance
+from nagkit.diffusion.masked import Frame
+from nagkit.space import SearchSpace
+
+
+class FramedGenerator(ABC):
+    """A generator that makes a guide of a guidance once, and frames under it.
+
+    A guidance of strength 0 without constraints has no guide: it is unguided sampling, bit for bit.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self.space = arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
+        self.guide = lru_cache(maxsize=8)(self._guide)  # the same guidance again costs nothing
+
+    def frames(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Iterator[Frame]:
+        """The batch after each step, from all undecided to the answer."""
+        arguments.whole("n", n, high=1_000_000)
+        arguments.generator("rng", rng)
+        arguments.instance("guidance", guidance, Guidance, "nagkit.Guidance()")
+        return self._frames(n, self.guide(guidance) if guidance.steers else None, rng)
+
+    def sample(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
+        """The answer alone."""
+        *_, last = self.frames(n, guidance, rng)
+        return last.tokens
+
+    @abstractmethod
+    def _guide(self, guidance: Guidance) -> Any:
+        """What steers by this guidance."""
+
+    @abstractmethod
+    def _frames(self, n: int, guide: Any, rng: np.random.Generator) -> Iterator[Frame]:
+        """The frames of n samples under a guide, or without one."""
