@@ -53,6 +53,31 @@ class TestGrammar(GeneratorContract):
         return nagkit.generator("exact-prior", Blocks())
 
 
+class TestContinuousDiffusion(GeneratorContract):
+    @pytest.fixture(params=["heun", "euler"])
+    def generator(self, request):
+        return nagkit.generator("continuous-diffusion", SPACE, sampler=request.param)
+
+
+class TestEulerMaruyama(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("continuous-diffusion", SPACE, sampler="em", steps=30)
+
+
+@pytest.mark.slow
+class TestPredictorCorrector(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("continuous-diffusion", SPACE, sampler="pc", steps=30)
+
+
+class TestContinuousDiffusionUnderAGrammar(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("continuous-diffusion", Blocks())
+
+
 @pytest.mark.parametrize("logits", [np.full((4, 6, 5), np.nan), np.zeros((4, 6, 4)), np.zeros(3)])
 def test_a_belief_that_is_none_is_refused(logits):
     with pytest.raises(ArgumentError, match=r"belief must give logits of shape \(4, 6, 5\) without NaN"):
@@ -67,7 +92,7 @@ def test_a_space_by_name_is_refused(name):
 
 
 def test_every_generator_has_its_contract_here():
-    assert GENERATORS == ("masked-diffusion", "exact-prior")
+    assert GENERATORS == ("masked-diffusion", "exact-prior", "continuous-diffusion")
 
 
 @pytest.mark.usefixtures("as_a_user")
