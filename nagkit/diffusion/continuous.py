@@ -161,7 +161,7 @@ def decode(space: SearchSpace, x: Float[np.ndarray, "n L K"], limits: Tilt | Non
     rows = np.arange(len(x))
     tokens = np.full(x.shape[:2], UNDECIDED)
     for l in sorted(range(len(space.slots)), key=lambda l: space.slots[l].phase):
-        allowed = space.legal(tokens)[:, l]
+        allowed = space.legal_in(tokens, l)
         if limits is not None:
             allowed = allowed & np.isfinite(limits.of(tokens, np.full(len(x), l), np.zeros_like(rows)))
         tokens[:, l] = np.where(allowed, x[:, l], -np.inf).argmax(1)

@@ -2,9 +2,9 @@
 
 Notation: n samples, L slots, K symbols, d directions; x (n, L, K) is a one-hot row scaled to ±1 plus normal noise of
 standard deviation sigma. A clean row r then has the likelihood exp(sum_l 2 x[l, r_l] / sigma^2), up to a factor that
-all rows share. The law of a space is that of ``space.sample``. Slots fall into groups that do not depend on each
-other; the law of a group is a table over its combinations of symbols, a matrix with the combinations of its first
-slots down and those of the others across, so that all sums over rows are two products of matrices.
+all rows share. The law of a space is that of ``space.sample``, slot by slot. Slots fall into groups that do not depend
+on each other; the law of a group is a table over its combinations of symbols, a matrix with the combinations of its
+first slots down and those of the others across, so that all sums over rows are two products of matrices.
 """
 
 import math
@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 
+from nagkit.diffusion.directions import directed_scores, strength_for
 from nagkit.diffusion.guidance import Guidance
-from nagkit.diffusion.tilt import directed_scores, feasible, strength_for
+from nagkit.diffusion.limits import feasible, log_odds
 from nagkit.errors import ArgumentError
 from nagkit.space import UNDECIDED, SearchSpace
 
@@ -79,7 +80,12 @@ class ExactPosterior:
 
 
 def unguided(space: SearchSpace) -> ExactPosterior | None:
-    """The posterior under the law of a space, or ``None`` where too many slots depend on each other to list them."""
+    """The posterior under the law of a space that draws its samples slot by slot.
+
+    ``None`` where it draws them in another way, or where too many slots depend on each other to list them.
+    """
+    if type(space).sample is not SearchSpace.sample:
+        return None
     parts = _independent(space) or [list(range(len(space.slots)))]
     if max(_combinations(space, part) for part in parts) > MOST:
         return None
@@ -92,10 +98,10 @@ def guided(space: SearchSpace, guidance: Guidance) -> ExactPosterior:
     z is the normal score of the rank, as in the tilt of masked diffusion.
     """
     every = list(range(len(space.slots)))
-    if _combinations(space, every) > MOST:
+    if type(space).sample is not SearchSpace.sample or _combinations(space, every) > MOST:
         raise ArgumentError(
-            f"space must have at most {MOST:,} combinations of symbols to be guided exactly; {space.name} has "
-            f"{_combinations(space, every):.2g}. Sample it unguided, or guide by gradient."
+            f"space must draw its samples slot by slot and have at most {MOST:,} combinations of symbols to be guided "
+            f"exactly; {space.name} has {_combinations(space, every):.2g}. Sample it unguided, or with gradient=True."
         )
     allowed = feasible(space, guidance.constraints)
     scores = directed_scores(space, guidance.objectives)  # (d, N)
@@ -103,16 +109,15 @@ def guided(space: SearchSpace, guidance: Guidance) -> ExactPosterior:
     if guidance.effective is not None:
         strength = strength_for(guidance.effective, scores[:, allowed])
     rows, law = _law(space, every)
-    return ExactPosterior(
-        space, [Group(space, every, rows, np.where(allowed, law + strength * scores, -np.inf))], len(scores)
-    )
+    energy = law + strength * scores + log_odds(guidance.constraints, rows)
+    return ExactPosterior(space, [Group(space, every, rows, np.where(allowed, energy, -np.inf))], len(scores))
 
 
 def _law(space: SearchSpace, slots: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """The rows (N, g) of these slots in lexicographic order, and the logarithm (1, N) of their chances in a sample."""
     rows, logs = np.full((1, len(space.slots)), UNDECIDED), np.zeros(1)
     for l in slots:
-        legal = space.legal(rows)[:, l]  # (N, K)
+        legal = space.legal_in(rows, l)  # (N, K)
         row, symbol = np.nonzero(legal)
         rows, logs = rows[row], logs[row] - np.log(legal.sum(1))[row]
         rows[:, l] = symbol

@@ -12,7 +12,7 @@ from nagkit.space import SearchSpace
 OPTIONS = {
     "masked-diffusion": ("steps",),
     "exact-prior": ("steps",),
-    "continuous-diffusion": ("sampler", "steps"),
+    "continuous-diffusion": ("sampler", "steps", "gradient", "published"),
 }
 GENERATORS = tuple(OPTIONS)
 
@@ -23,7 +23,8 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     ``"masked-diffusion"`` has the trained denoiser, ``"exact-prior"`` none: it is for spaces whose law is a product of
     uniform slots. Their option ``steps`` is the number of denoising steps, at most one for each slot.
     ``"continuous-diffusion"`` follows the score of the space, with the options ``sampler`` (``"heun"``, ``"euler"``,
-    ``"em"`` or ``"pc"``) and ``steps``.
+    ``"em"`` or ``"pc"``), ``steps``, ``gradient`` (guided by a noise-conditional predictor instead of exactly) and
+    ``published`` (the gradient, with the sampler of DiffusionNAG).
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     arguments.one_of("generator", name, GENERATORS)

@@ -2,47 +2,68 @@
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from nagkit import arguments
 from nagkit.diffusion.continuous import Field, Sampler, State, decode
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Frame
 from nagkit.diffusion.posterior import MOST, ExactPosterior, Posterior, guided, unguided
-from nagkit.diffusion.tilt import Tilt
+from nagkit.diffusion.tilt import Tilt, tabled
 from nagkit.errors import ArgumentError
+from nagkit.metrics import Constraint
 from nagkit.space import UNDECIDED, SearchSpace
 
+if TYPE_CHECKING:
+    from nagkit.diffusion.gradient import NoisyGradient
 
-def continuous_diffusion(space: SearchSpace, sampler: str = "heun", steps: int | None = None) -> "ContinuousDiffusion":
-    """A generator that follows the exact posterior of a space by a sampler."""
+
+def continuous_diffusion(
+    space: SearchSpace,
+    sampler: str | None = None,
+    steps: int | None = None,
+    gradient: bool = False,
+    published: bool = False,
+) -> "ContinuousDiffusion":
+    """A generator that follows the exact posterior of a space, by a sampler or as DiffusionNAG was published."""
+    if published and (sampler is not None or steps is not None):
+        raise ArgumentError("published=True is the sampler 'pc' with 1,000 steps; leave out sampler and steps.")
     posterior = unguided(space)
     if posterior is None:
         raise ArgumentError(
             f"space must fall into groups of slots with at most {MOST:,} combinations, so that its posterior is exact; "
             f"{space.name} does not. Use the generator 'masked-diffusion'."
         )
-    return ContinuousDiffusion(space, posterior, Sampler(sampler, steps))
+    chosen = _published(space) if published else Sampler(sampler or "heun", steps)
+    return ContinuousDiffusion(space, posterior, chosen, gradient or published)
+
+
+def _published(space: SearchSpace) -> Sampler:
+    """The settings of the released code: less noise for chains of blocks than for cells."""
+    return Sampler("pc", 1000, 0.1, 1.0 if space.name.startswith("mobilenet-v3") else 5.0, centred=False)
 
 
 class ContinuousDiffusion:
     """Samples by following the posterior of the slots from pure noise, as a sampler says.
 
-    Nothing is decided before the last frame, which decodes under grammar and constraints, so that every sample is
-    legal and within them. The same random state gives the same noise under every guidance.
+    Guidance changes the law whose posterior is followed, exactly; or, with ``gradient``, it adds the gradient of a
+    noise-conditional predictor to the score, as published, for comparison. Nothing is decided before the last frame,
+    which decodes under grammar and constraints, so that every sample is legal and within them. The same random state
+    gives the same noise under every guidance.
     """
 
-    def __init__(self, space: SearchSpace, posterior: Posterior, sampler: Sampler) -> None:
-        self.space, self.posterior, self.sampler = space, posterior, sampler
-        self.guided = lru_cache(maxsize=8)(partial(guided, space))  # the same guidance again costs nothing
+    def __init__(self, space: SearchSpace, posterior: Posterior, sampler: Sampler, gradient: bool = False) -> None:
+        self.space, self.posterior, self.sampler, self.gradient = space, posterior, sampler, gradient
+        self.guide = lru_cache(maxsize=8)(self._guide)  # the same guidance again costs nothing
         self.limits = lru_cache(maxsize=8)(self._limits)
 
     def frames(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Iterator[Frame]:
         """The batch after each step: undecided, with the posterior of each slot, until the answer."""
-        limits = self.limits(arguments.instance("guidance", guidance, Guidance, "nagkit.Guidance()"))
-        return self._frames(self.states(n, guidance, rng), limits)
+        states = self.states(n, guidance, rng)
+        return self._frames(states, self.limits(guidance.constraints))
 
     def sample(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
         """The answer alone."""
@@ -57,19 +78,35 @@ class ContinuousDiffusion:
         noise = np.random.default_rng(
             rng.integers(2**63)
         )  # its own, as frames may be drawn while rng is used elsewhere
-        preference = noise.random(n)
-        field = Field(self._posterior(guidance, preference))
+        field = self._field(guidance, noise.random(n))
         normal = noise.standard_normal((n, len(self.space.slots), int(self.space.radices.max())))
         return self.sampler.states(field, self.sampler.start(field, normal), noise)
 
-    def _posterior(self, guidance: Guidance, preference: np.ndarray) -> Posterior:
-        if not (guidance.strength or guidance.effective is not None or guidance.constraints):
-            return self.posterior
-        exact: ExactPosterior = self.guided(guidance)
-        return partial(exact, direction=np.floor(preference * exact.directions).astype(int))
+    def _field(self, guidance: Guidance, preference: Float[np.ndarray, "n"]) -> Field:
+        guide = self.guide(guidance)
+        if guide is None:
+            return Field(self.posterior)
+        along = partial(guide, direction=np.floor(preference * guide.directions).astype(int))
+        return Field(self.posterior, along) if self.gradient else Field(along)
 
-    def _limits(self, guidance: Guidance) -> Tilt | None:
-        constraints = guidance.constraints
+    def _guide(self, guidance: Guidance) -> "ExactPosterior | NoisyGradient | None":
+        if guidance.method != "tilt":
+            raise ArgumentError(
+                f"guidance of continuous diffusion must have the method 'tilt'; it has {guidance.method!r}."
+            )
+        steered = guidance.strength or guidance.effective is not None
+        if self.gradient and steered:
+            from nagkit.diffusion.gradient import NoisyGradient
+
+            return NoisyGradient(self.space, guidance, self.sampler.low, self.sampler.high)
+        return guided(self.space, guidance) if not self.gradient and (steered or guidance.constraints) else None
+
+    def _limits(self, constraints: tuple[Constraint, ...]) -> Tilt | None:
+        if constraints and not tabled(self.space):
+            raise ArgumentError(
+                f"constraints must be left out where a space is too large to be tabled; {self.space.name} has "
+                f"{self.space.size:.2g} architectures. Use the generator 'masked-diffusion'."
+            )
         return Tilt(self.space, Guidance(constraints=constraints)) if constraints else None
 
     def _frames(self, states: Iterator[State], limits: Tilt | None) -> Iterator[Frame]:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import nagkit
 from blocks import ROWS, Blocks
+from nagkit.diffusion.directions import directed_scores
 from nagkit.diffusion.posterior import guided, unguided
-from nagkit.diffusion.tilt import directed_scores
 from nagkit.errors import ArgumentError, UnsatisfiableError
 from nagkit.predictors.ranks import rank_normal
 from nagkit.space import UNDECIDED
@@ -155,3 +155,16 @@ def test_constraints_that_nothing_meets_are_refused():
 def test_a_space_too_large_to_list_is_not_guided_exactly():
     with pytest.raises(ArgumentError, match="at most 1,000,000 combinations of symbols to be guided exactly"):
         guided(MOBILE, nagkit.Guidance(1, [WISH]))
+
+
+def test_a_limit_that_is_only_likely_to_hold_makes_the_likelier_more_frequent():
+    likely = nagkit.Constraint(LESS, OTHER.values, high=4, odds=lambda tokens: np.where(tokens[:, 1] == 0, 0.9, 0.3))
+    x = noisy(Blocks(), 1.0, 1, np.random.default_rng(0))
+    law = [chance_in_a_sample(row) for row in ROWS] * np.where(ROWS[:, 1] == 0, 0.9, 0.3)
+    keep = OTHER.values(ROWS) <= 4
+    found = guided(Blocks(), nagkit.Guidance(constraints=[likely]))(x, 1.0)[0]
+    np.testing.assert_allclose(found, bayes(ROWS[keep], law[keep], x[0], 1.0), atol=1e-9)
+
+
+def test_a_space_that_draws_its_samples_in_its_own_way_has_no_posterior_here():
+    assert unguided(nagkit.space("nas-bench-101")) is None
