@@ -31,9 +31,10 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     for option in options:
         arguments.one_of(f"option of {name}", option, OPTIONS[name])
     if name == "continuous-diffusion":
-        from nagkit.generators.continuous_diffusion import continuous_diffusion
+        from nagkit.generators.continuous_diffusion import ContinuousDiffusion, posterior_of, settings
 
-        return continuous_diffusion(space, **options)
+        chosen = settings(space, **options)
+        return ContinuousDiffusion(space, posterior_of(space, weights(space, "continuous")), *chosen)
     if name == "exact-prior":
         from nagkit.diffusion.masked import uniform_belief
 
@@ -43,6 +44,7 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     return MaskedDiffusion(space, load(weights(space), space).belief, **options)
 
 
-def weights(space: SearchSpace) -> Path:
-    """Where the trained denoiser of a space lies; ``nagkit train`` remakes it."""
-    return Path(str(resources.files("nagkit_data"))) / "weights" / f"{space.name}.safetensors"
+def weights(space: SearchSpace, process: str = "masked") -> Path:
+    """Where the trained denoiser of a space and a diffusion process lies; ``nagkit train`` remakes it."""
+    name = space.name if process == "masked" else f"{space.name}-{process}"
+    return Path(str(resources.files("nagkit_data"))) / "weights" / f"{name}.safetensors"

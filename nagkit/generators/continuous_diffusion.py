@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from nagkit import arguments
 from nagkit.diffusion.continuous import Field, Sampler, State, decode
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Frame
-from nagkit.diffusion.posterior import MOST, ExactPosterior, Posterior, guided, unguided
+from nagkit.diffusion.posterior import ExactPosterior, Posterior, guided, unguided
 from nagkit.diffusion.tilt import Tilt, tabled
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint
@@ -21,29 +22,31 @@ if TYPE_CHECKING:
     from nagkit.diffusion.gradient import NoisyGradient
 
 
-def continuous_diffusion(
+def posterior_of(space: SearchSpace, weights: Path) -> Posterior:
+    """The posterior of a space: exact where that is possible, else that of the denoiser in the file ``weights``."""
+    exact = unguided(space)
+    if exact is not None:
+        return exact
+    from nagkit.diffusion.denoiser import load
+    from nagkit.diffusion.noisy_denoiser import NoisyDenoiser
+
+    return load(weights, space, NoisyDenoiser).posterior(space)
+
+
+def settings(
     space: SearchSpace,
     sampler: str | None = None,
     steps: int | None = None,
     gradient: bool = False,
     published: bool = False,
-) -> "ContinuousDiffusion":
-    """A generator that follows the exact posterior of a space, by a sampler or as DiffusionNAG was published."""
+) -> tuple[Sampler, bool]:
+    """The sampler, and whether guidance is a gradient; ``published`` is both as in the released code."""
     if published and (sampler is not None or steps is not None):
         raise ArgumentError("published=True is the sampler 'pc' with 1,000 steps; leave out sampler and steps.")
-    posterior = unguided(space)
-    if posterior is None:
-        raise ArgumentError(
-            f"space must fall into groups of slots with at most {MOST:,} combinations, so that its posterior is exact; "
-            f"{space.name} does not. Use the generator 'masked-diffusion'."
-        )
-    chosen = _published(space) if published else Sampler(sampler or "heun", steps)
-    return ContinuousDiffusion(space, posterior, chosen, gradient or published)
-
-
-def _published(space: SearchSpace) -> Sampler:
-    """The settings of the released code: less noise for chains of blocks than for cells."""
-    return Sampler("pc", 1000, 0.1, 1.0 if space.name.startswith("mobilenet-v3") else 5.0, centred=False)
+    if not published:
+        return Sampler(sampler or "heun", steps), gradient
+    high = 1.0 if space.name.startswith("mobilenet-v3") else 5.0  # less noise for chains of blocks than for cells
+    return Sampler("pc", 1000, 0.1, high, centred=False), True
 
 
 class ContinuousDiffusion:
