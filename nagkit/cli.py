@@ -159,7 +159,7 @@ def train(space: str, steps: int, seed: int, process: str, out: Path | None) -> 
         if lesson.step % 50 == 0:
             bar.set_postfix_str(f"loss {lesson.loss:.3f} nats")
     file = out or weights(chosen, process)
-    how = f"{process} diffusion, {steps} steps, batch {BATCH}, seed {seed}"
+    how = f"{steps} steps, batch {BATCH}, seed {seed}. For {process} diffusion"
     lesson.denoiser.save(file, f"Trained by nagkit {version('nagkit')} on uniform rows of {space}: {how}. MIT licence.")
     click.echo(file)
 
