@@ -2,9 +2,10 @@
 
 Notation: n samples, N labelled rows, L slots, K symbols, d directions, s the strength. A network f(x, sigma) with d
 outputs learns the scores of rows from what noise leaves of them; s df/dx along the direction of each sample is added
-to the score, the first order of log E[exp(s z) | x]. Scores are standard normal, so strength has the unit it has
-elsewhere; the published 10,000, for labels divided by 100, is a strength of 100. The more noise, the less f can know:
-for the exact posterior under guidance see ``posterior``.
+to the score, the first order of log E[exp(s z) | x]. Scores are normal scores of ranks, so strength has the unit it has
+elsewhere. DiffusionNAG takes standardised accuracies, in which good architectures hardly differ; its 10,000, for labels
+divided by 100, is a strength of 100 in them. The more noise, the less f can know: for the exact posterior under
+guidance see ``posterior``.
 """
 
 from functools import partial

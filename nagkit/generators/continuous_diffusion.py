@@ -40,7 +40,7 @@ def settings(
     gradient: bool = False,
     published: bool = False,
 ) -> tuple[Sampler, bool]:
-    """The sampler, and whether guidance is a gradient; ``published`` is both as in the released code."""
+    """The sampler, and whether guidance is a gradient; ``published`` is both as released, but for labels by rank."""
     if published and (sampler is not None or steps is not None):
         raise ArgumentError("published=True is the sampler 'pc' with 1,000 steps; leave out sampler and steps.")
     if not published:
