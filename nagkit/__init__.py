@@ -30,6 +30,7 @@ _PLACES = {
 _PARTS = (
     "benchmarks",
     "diffusion",
+    "drawings",
     "errors",
     "figures",
     "generators",

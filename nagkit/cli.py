@@ -164,6 +164,34 @@ def train(space: str, steps: int, seed: int, process: str, out: Path | None) -> 
     click.echo(file)
 
 
+@app.command("time")
+@click.argument("name")
+@click.option("--networks", default=60, type=click.IntRange(20, 2000), help="How many networks to time, at most.")
+@click.option("--batch", default=1, type=click.IntRange(1), help="Images in a pass.")
+@click.option("--seconds", default=90.0, type=click.FloatRange(0), help="After so many no other network is begun.")
+def time_(name: str, networks: int, batch: int, seconds: float) -> None:
+    """Time networks on this machine, so that the latency here of all others is predicted.
+
+    NAME is that of a benchmark, such as digits/mid8, or of a space, such as mobilenet-v3. Finished timings are kept in
+    the cache, where the studio finds them; what was left off goes on, what was complete is timed anew.
+    """
+    from tqdm import tqdm
+
+    from nagkit.networks.timing import place, time_networks
+    from nagkit.networks.workload import Workload
+
+    workload, bar = Workload.of(name, batch), None
+    for step in time_networks(workload, networks, seconds):
+        bar = bar or tqdm(initial=step.done - 1, total=step.total, unit="pass", disable=None)
+        bar.set_postfix_str(f"{step.milliseconds:.4g} ms", refresh=False)
+        bar.update(step.done - bar.n)
+    if bar is not None:
+        bar.close()
+    metric = step.timings.predictor().metric
+    click.echo(f"{metric.device}: {metric.source}")
+    click.echo(place(workload))
+
+
 # ------------------------------------------------------------------------------------------------------------ runs
 
 

@@ -3,7 +3,7 @@
 Notation: n nodes; a place is (column, layer), layer 0 at the bottom, where the last nodes stand.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 Edge = tuple[int, int]
+NEAREST, LANE = 0.62, 0.17  # how far beside its column the shortest edge over a layer passes, and each longer one
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,31 @@ def layered(n: int, edges: Iterable[Edge]) -> Layout:
     if pairs.size and (pairs.min() < 0 or pairs.max() >= n):
         raise ArgumentError(f"edges must join nodes from 0 to {n - 1}; got {pairs.tolist()!r:.80}.")
     return _layered(n, tuple(sorted((i, j) for i, j in pairs.tolist())))
+
+
+def placed(places: Sequence[tuple[int, int]], edges: Iterable[Edge]) -> Layout:
+    """The layout of nodes whose places, (column, layer) from top left, are given; edges run down or to the right.
+
+    An edge over several layers passes beside its column, left of it from every other layer, the longer the farther
+    out. Other columns have to be free there.
+    """
+    return _placed(tuple(places), tuple(sorted(edges)))
+
+
+@lru_cache(maxsize=256)
+def _placed(places: tuple[tuple[int, int], ...], edges: tuple[Edge, ...]) -> Layout:
+    bottom = max(layer for _, layer in places)
+    routes = {}
+    for i, j in edges:
+        (x, top), (to_x, to) = places[i], places[j]
+        out = NEAREST + LANE * (to - top - 2) + LANE / 2 * (top // 2 % 2)  # those of one length are told apart
+        beside = [(x + (out if top % 2 else -out), float(bottom - layer)) for layer in range(top + 1, to)]
+        routes[i, j] = ((float(x), float(bottom - top)), *beside, (float(to_x), float(bottom - to)))
+    points = np.array([point for route in routes.values() for point in route] or places, dtype=float)
+    left = min(points[:, 0].min(), 0.0)
+    routes = {edge: tuple((x - left, y) for x, y in route) for edge, route in routes.items()}
+    spots = np.array([(x - left, bottom - layer) for x, layer in places], dtype=float)
+    return Layout(spots, routes, max(points[:, 0].max(), spots[:, 0].max() + left) - left, float(bottom))
 
 
 @lru_cache(maxsize=256)

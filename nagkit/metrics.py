@@ -1,7 +1,7 @@
 """What is measured, what is wanted, what is allowed, and what is best: Metric, Objective, Constraint, Front."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,7 +23,8 @@ class Metric:
     """One measured quantity: name, unit and direction, and under which conditions it holds.
 
     ``source`` says where the numbers come from, ``licence`` under which terms; ``seeds`` which trainings a value
-    averages, or how many. Fields that do not matter to a metric are ``None``.
+    averages, or how many. ``error`` says of values that are not measured by how much they err, as in
+    ``"surrogate ±0.25 %"``. Fields that do not matter to a metric are ``None``.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Metric:
     batch: int | None = None
     source: str = ""
     licence: str = ""
+    error: str | None = None
 
     def __post_init__(self) -> None:
         arguments.one_of("direction", self.direction, ("max", "min"))
@@ -53,8 +55,13 @@ class Metric:
 
     @property
     def label(self) -> str:
-        """What an axis says: name, unit, direction."""
-        return f"{self.name.replace('_', ' ')} ({self.unit}, {'more' if self.sign > 0 else 'less'} is better)"
+        """What an axis says: name, unit, direction, and the error of what is not measured."""
+        error = f"; {self.error}" if self.error else ""
+        return f"{self.name.replace('_', ' ')} ({self.unit}, {'more' if self.sign > 0 else 'less'} is better{error})"
+
+    def told(self) -> dict[str, Any]:
+        """Its fields as data for JSON; ``error`` only where there is one, so that files of before stay as they are."""
+        return {name: value for name, value in asdict(self).items() if name != "error" or value}
 
 
 class Metrics(dict[str, Metric]):
@@ -126,10 +133,10 @@ class Constraint:
 
 
 def headings(metrics: Sequence[Metric]) -> list[str]:
-    """Names with units for the columns of a table; what comes again bears its number."""
+    """Names with units, and errors of what is not measured, for the columns of a table; repeated ones are numbered."""
     found: list[str] = []
     for metric in metrics:
-        name = f"{metric.name} ({metric.unit})"
+        name = f"{metric.name} ({metric.unit}{f'; {metric.error}' if metric.error else ''})"
         again = sum(other == name or other.startswith(f"{name} ") for other in found)
         found.append(f"{name} {again + 1}" if again else name)
     return found
@@ -201,6 +208,7 @@ class Front:
             return "No architecture with known values."
         ranges = [
             f"{metric.name} {column.min():.4g} to {column.max():.4g} {metric.unit}"
+            + (f" ({metric.error})" if metric.error else "")
             for metric, column in zip(self.metrics, self.values.T, strict=True)
         ]
         return f"{len(self)} architecture{'s' * (len(self) > 1)} on the front: {', '.join(ranges)}."

@@ -8,16 +8,17 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.sketch import Sketch
 
 if TYPE_CHECKING:
     import networkx
@@ -198,6 +199,21 @@ class SearchSpace(ABC):
             tokens[:, l] = weight.argmax(1)
         return tokens
 
+    def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The log probability of each row under ``sample``, up to a constant."""
+        tokens = self.check(tokens)
+        total, partial = np.zeros(len(tokens)), np.full(tokens.shape, UNDECIDED)
+        for l in range(len(self.slots) if self._has_grammar else 0):
+            total -= np.log(self.legal_in(partial, l).sum(1))
+            partial[:, l] = tokens[:, l]
+        return total
+
+    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        """Logits of the symbols of every slot under ``sample``, given the decided ones, with what is illegal left to
+        ``legal``; exact where slots of a lower phase are decided before those of a higher one.
+        """
+        return np.zeros((len(tokens), *self._symbols.shape))
+
     def index(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n"]:
         """The place of each row in the lexicographic list of all rows; see ``at`` for the way back."""
         self._listable()
@@ -299,6 +315,33 @@ class SearchSpace(ABC):
     @abstractmethod
     def decode(self, row: Any) -> Architecture:
         """The architecture that one row stands for."""
+
+    def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
+        """A row of a generator's frame to be drawn: what is decided, and the belief about every slot.
+
+        Here the likeliest architecture that it can become; a space that knows where its slots are in the DAG shows the
+        belief there.
+        """
+        likely = row[None].copy()
+        for l in sorted(range(len(row)), key=lambda l: self.slots[l].phase):
+            if row[l] == UNDECIDED:
+                likely[0, l] = np.where(self.legal_in(likely, l)[0], probability[l], -1.0).argmax()
+        found = self.decode(likely[0])
+        return Sketch(found.ops, dict.fromkeys(found.edges, 1.0), undecided=int((row == UNDECIDED).sum()))
+
+    def _believed(
+        self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"], nodes: Mapping[int, int]
+    ) -> tuple[dict[int, str], dict[int, dict[str, float]]]:
+        """Of each of these nodes, given with its slot, the operation; where that is undecided, the belief."""
+        ops, belief = {}, {}
+        for node, l in nodes.items():
+            symbols = self.slots[l].symbols
+            shares = dict(zip(symbols, probability[l].tolist(), strict=False))
+            ops[node] = symbols[row[l]]
+            if row[l] == UNDECIDED:
+                ops[node] = max(symbols, key=shares.__getitem__)
+                belief[node] = {symbol: p for symbol, p in shares.items() if p or symbol == ops[node]}
+        return ops, belief
 
     @abstractmethod
     def encode(self, architectures: "Sequence[str | Architecture]") -> Int[np.ndarray, "n L"]:

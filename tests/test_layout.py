@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nagkit.errors import ArgumentError
-from nagkit.layout import layered
+from nagkit.layout import layered, placed
 from nagkit.spaces import space
 
 
@@ -82,3 +82,26 @@ def test_nodes_without_edges_stand_beside_the_rest():
 def test_what_is_no_dag_is_refused(as_a_user, n, edges, said):
     with pytest.raises(ArgumentError, match=said):
         layered(n, edges)
+
+
+def test_in_a_column_every_edge_passes_beside_the_boxes_on_a_way_of_its_own():
+    edges = list(itertools.combinations(range(7), 2))
+    layout = placed([(0, layer) for layer in range(7)], edges)
+    middle = layout.places[0, 0]
+    assert layout.places[:, 1].tolist() == [6, 5, 4, 3, 2, 1, 0]
+    points = [point for route in layout.routes.values() for point in route[1:-1]]
+    assert all(0 <= x <= layout.columns and abs(x - middle) > 0.5 for x, _ in points)
+    assert len(set(points)) == len(points)
+    for (i, j), route in layout.routes.items():
+        assert (route[0], route[-1]) == (tuple(layout.places[i]), tuple(layout.places[j]))
+        assert all(np.diff([y for _, y in route]) == -1)
+
+
+def test_places_and_ways_do_not_depend_on_other_edges():
+    places = [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]
+    every = [(0, 1), (1, 2), (2, 3), (2, 4), (3, 4)]
+    whole = placed(places, every)
+    assert whole.routes[0, 1] == ((0, 2), (1, 2))
+    assert whole.routes[3, 4] == ((1, 1), (0, 0))
+    for edge in every:
+        assert placed(places, [edge]).routes[edge] == whole.routes[edge]

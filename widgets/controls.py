@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as ipw
 from nagkit_widgets.settings import (
     EFFECTIVE,
+    HERE,
     LABELLED,
     SAMPLES,
     SEED,
@@ -17,8 +18,9 @@ from nagkit_widgets.settings import (
     Settings,
     available,
     benchmark,
-    devices,
+    devices_and_here,
     goals,
+    metrics,
     stops,
 )
 
@@ -106,8 +108,8 @@ class Controls:
         if self._quiet:
             return
         try:
-            metrics = benchmark(change.new).metrics
-            kept = [name for name in self.objectives.value if name in metrics] or [next(iter(metrics))]
+            offered = metrics(change.new)
+            kept = [name for name in self.objectives.value if name in offered] or [next(iter(offered))]
             self._open(Settings(table=change.new, objectives=tuple(kept)))
         except NagkitError as refusal:
             with self._hushed():
@@ -118,20 +120,33 @@ class Controls:
 
     def _open(self, settings: Settings) -> None:
         """Offer what the table has: its metrics, its devices, and sliders over the values that occur."""
-        metrics = benchmark(settings.table).metrics
+        held = benchmark(settings.table).metrics
         with self._hushed():
             self.objectives.options = goals(settings.table)
             self.objectives.value = settings.objectives
             limits = dict(settings.limits)
             for name, slider in self.sizes.items():
-                _limit(slider, settings, name if name in metrics else None, limits)
-            timed = devices(settings.table)
-            self.device.options = timed.items()
+                _limit(slider, settings, name if name in held else None, limits)
+            timed = devices_and_here(settings.table)
             limited = [name for name in timed.values() if name in limits]
-            self.device.value = next(iter([*limited, *timed.values()]), None)
-            self.device.disabled = not timed
-            _limit(self.latency, settings, self.device.value, limits)
+            self._offer_devices(settings, next(iter([*limited, *timed.values()]), None))
             self._switch(None)
+
+    def offer_here(self) -> None:
+        """Offer the latency on this machine, which has become known; it is chosen unless another is limited."""
+        settings = self.settings
+        limited = [name for name, _ in settings.limits if name == self.device.value]
+        with self._hushed():
+            self.objectives.options = goals(settings.table)
+            self.objectives.value = settings.objectives
+            self._offer_devices(settings, next(iter([*limited, HERE])))
+
+    def _offer_devices(self, settings: Settings, chosen: str | None) -> None:
+        timed = devices_and_here(settings.table)
+        self.device.options = timed.items()
+        self.device.value = chosen
+        self.device.disabled = not timed
+        _limit(self.latency, settings, chosen, dict(settings.limits))
 
     @contextmanager
     def _hushed(self) -> Iterator[None]:
@@ -171,7 +186,7 @@ def _limit(slider: ipw.FloatSlider, settings: Settings, metric: str | None, limi
     with slider.hold_trait_notifications():
         slider.min, slider.max, slider.step = min(bottom, slider.max), top, step
         slider.min, slider.value = bottom, min(limits.get(metric, top), top)
-    unit = benchmark(settings.table).metrics[metric].unit
+    unit = metrics(settings.table)[metric].unit
     slider.readout_format = f".{max(0, -math.floor(math.log10(step)))}f"
     if metric in SIZES:
         slider.description = f"{metric} ≤ ({unit})"

@@ -5,6 +5,7 @@ Whatever is expensive is kept: tables by name, predictors by (table, metric, num
 
 import math
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -13,16 +14,18 @@ import numpy as np
 
 import nagkit
 from nagkit import arguments
-from nagkit.benchmarks import NAMES, Table
+from nagkit.benchmarks import TABLES, Table
+from nagkit.benchmarks.registry import cache_folder
 from nagkit.diffusion.guidance import Guidance
-from nagkit.errors import ArgumentError
-from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.errors import ArgumentError, NagkitError
+from nagkit.metrics import Constraint, Metric, Metrics, Objective
 from nagkit.predictors.predictor import Predictor
 
 EMBEDDED = "digits/mid8"
 STRENGTH, EFFECTIVE = (0.0, 20.0), (1.0, 10_000.0)  # these and the next are what the controls can show
 LABELLED, SAMPLES, STEPS, SEED = (20, 1000), (8, 1000), (1, 6), (0, 2**31 - 1)
 SIZES = ("params", "flops")
+HERE = "latency_here"  # the metric of nagkit.networks.timing, which needs PyTorch
 LABELS, ROUNDS = 0, 1  # names of the streams of random numbers that are drawn from one seed
 
 
@@ -49,7 +52,7 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", _names(self.objectives))
         object.__setattr__(self, "limits", _pairs(self.limits))
-        arguments.one_of("table", self.table, NAMES)
+        arguments.one_of("table", self.table, TABLES)
         arguments.real("strength", self.strength, *STRENGTH)
         if self.effective is not None:
             arguments.real("effective", self.effective, *EFFECTIVE)
@@ -62,10 +65,10 @@ class Settings:
 
     def check_metrics(self) -> None:
         """Refuse objectives and limits that the table does not hold; this opens the table."""
-        metrics = benchmark(self.table).metrics
+        offered = metrics(self.table)
         for argument, named in (("objectives", self.objectives), ("limits", tuple(name for name, _ in self.limits))):
             for name in named:
-                arguments.one_of(f"each metric in {argument}", name, metrics)
+                arguments.one_of(f"each metric in {argument}", name, offered)
             if len(set(named)) < len(named):
                 raise ArgumentError(f"{argument} must name each metric once; got {', '.join(named)}.")
 
@@ -75,26 +78,25 @@ class Settings:
 
     def axes(self) -> tuple[Metric, ...]:
         """The metrics drawn and compared: the objectives, and beside a single one the first limit or a cost."""
-        metrics = benchmark(self.table).metrics
+        offered = metrics(self.table)
         names = list(self.objectives)
         if len(names) == 1:
-            costs = [name for name, _ in self.limits] + [name for name in metrics if not metrics[name].epochs]
+            costs = [name for name, _ in self.limits] + [name for name in offered if not offered[name].epochs]
             names += [name for name in costs if name not in names][:1]
-        return tuple(metrics[name] for name in names)
+        return tuple(offered[name] for name in names)
 
     def wish(self, metric: str) -> Objective:
         """Who gives the values of a metric: the table where it is a cost that is known everywhere, else a predictor."""
-        table = benchmark(self.table)
-        arguments.one_of("metric", metric, table.metrics)
+        arguments.one_of("metric", metric, metrics(self.table))
         if learned(self.table, metric):
             return fitted(self.table, metric, self.labels, self.seed).objective()
-        return table.objective(metric)
+        return benchmark(self.table).objective(metric)
 
     def span(self, metric: str) -> tuple[float, float]:
         """Where the values of a metric lie, for a slider or an axis; for a learned one without its worst quarter."""
         column = known(self.table, metric)
         column = column[np.isfinite(column)]
-        if not learned(self.table, metric):
+        if metric == HERE or not learned(self.table, metric):
             return float(column.min()), float(column.max())
         worst = 0.25 if benchmark(self.table).metrics[metric].sign > 0 else 0.75
         low, high = np.quantile(column, sorted((worst, 1.0 if worst < 0.5 else 0.0)))
@@ -112,7 +114,7 @@ def settings(**start: Any) -> Settings:
         arguments.one_of("a start value", name, names)
     initial = Settings(**{"table": available()[0], **start})
     initial.check_metrics()
-    latencies = list(devices(initial.table).values())
+    latencies = list(devices_and_here(initial.table).values())
     for name, high in initial.limits:
         arguments.one_of("the metric of a limit", name, [*sizes(initial.table), *latencies])
         lowest, highest, _ = stops(initial, name)
@@ -129,9 +131,9 @@ def sizes(table: str) -> list[str]:
 
 
 def goals(table: str) -> list[str]:
-    """The metrics of the table, those of one training out of several last."""
-    metrics = benchmark(table).metrics
-    return sorted(metrics, key=lambda name: name.endswith(f"_seed{metrics[name].seeds}"))
+    """The metrics that can be wished for, those of one training out of several last."""
+    offered = metrics(table)
+    return sorted(offered, key=lambda name: name.endswith(f"_seed{offered[name].seeds}"))
 
 
 def devices(table: str) -> dict[str, str]:
@@ -142,6 +144,11 @@ def devices(table: str) -> dict[str, str]:
             batch = f", batch {metric.batch}" if metric.batch else ""
             found.setdefault(f"{metric.device}{batch}", name)  # the first: others say how sure it is
     return found
+
+
+def devices_and_here(table: str) -> dict[str, str]:
+    """The devices of the table, and this machine where it was timed."""
+    return devices(table) | ({"This machine": HERE} if here(table) is not None else {})
 
 
 def stops(settings: Settings, metric: str) -> tuple[float, float, float]:
@@ -175,31 +182,65 @@ def available() -> tuple[str, ...]:
     """The tables that can be opened on this machine, the one to begin with first: a public one, else ``EMBEDDED``."""
     from nagkit.benchmarks import available as listed
 
-    here = [name for name, present in listed().items() if present]
+    here = [name for name, present in listed().items() if present and name in TABLES]
     return tuple(sorted(here, key=lambda name: (name.startswith("digits/"), name != EMBEDDED))) or (EMBEDDED,)
 
 
 @lru_cache(maxsize=8)
 def benchmark(name: str) -> Table:
     """The table of this name, opened once."""
-    return nagkit.benchmark(name)
+    return arguments.instance("table", nagkit.benchmark(name), Table, "nagkit.benchmark('digits/mid8')")
 
 
 @lru_cache(maxsize=128)
 def known(table: str, metric: str) -> np.ndarray:
-    """The values of all architectures of the space (size,), NaN where unknown."""
+    """The values of all architectures of the space (size,), NaN where unknown; those of this machine are predicted."""
     opened = benchmark(table)
-    return opened.look_up(opened.space.all(), metric)
+    own = here(table) if metric == HERE else None
+    return opened.look_up(opened.space.all(), metric) if own is None else own.mean(opened.space.all())
+
+
+def metrics(table: str) -> Metrics:
+    """The metrics of the table, and the latency on this machine where it was timed."""
+    own = here(table)
+    return Metrics({**benchmark(table).metrics, **({} if own is None else {HERE: own.metric})})
+
+
+@lru_cache(maxsize=8)
+def here(table: str) -> Predictor | None:
+    """The predictor of the latency of a table's networks on this machine, once enough of them were timed here."""
+    if not (cache_folder() / "timings").is_dir():
+        return None  # and PyTorch, which takes a while to load, is not needed yet
+    from nagkit.networks.timing import stored
+    from nagkit.networks.workload import Workload
+
+    with suppress(NagkitError):  # what is damaged or of too few is told where it is timed anew
+        timings = stored(Workload.of(table))
+        return None if timings is None else timings.predictor()
+    return None
+
+
+def timed_anew() -> None:
+    """Forget what followed from earlier timings of this machine."""
+    for kept in (here, known, fitted, _guidance):
+        kept.cache_clear()
 
 
 def learned(table: str, metric: str) -> bool:
     """Whether a metric has to be predicted: it takes a training to know it, or not all its values are known."""
+    if metric == HERE:
+        return True
     return bool(benchmark(table).metrics[metric].epochs) or bool(np.isnan(known(table, metric)).any())
 
 
 @lru_cache(maxsize=32)
 def fitted(table: str, metric: str, labels: int, seed: int) -> Predictor:
-    """A predictor that has learned from ``labels`` known architectures, drawn without replacement by ``seed``."""
+    """A predictor that has learned from ``labels`` known architectures, drawn without replacement by ``seed``.
+
+    That of the latency on this machine has learned from what was timed here.
+    """
+    if metric == HERE and (own := here(table)) is not None:
+        return own
     opened = benchmark(table)
     chosen = stream(seed, LABELS).permutation(opened.known(metric))[:labels]
     predictor = nagkit.predictor("gaussian-process", opened.space, opened.metrics[metric])
@@ -208,8 +249,8 @@ def fitted(table: str, metric: str, labels: int, seed: int) -> Predictor:
 
 @lru_cache(maxsize=64)
 def _guidance(settings: Settings) -> Guidance:
-    metrics = benchmark(settings.table).metrics
-    limits = tuple(Constraint(metrics[name], settings.wish(name).values, high=high) for name, high in settings.limits)
+    offered = metrics(settings.table)
+    limits = tuple(Constraint(offered[name], settings.wish(name).values, high=high) for name, high in settings.limits)
     wishes = tuple(settings.wish(name) for name in settings.objectives)
     strength = settings.strength if settings.effective is None else 0.0
     return Guidance(strength, wishes, limits, settings.effective)

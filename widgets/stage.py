@@ -11,7 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from nagkit_widgets.sampling import Snapshot
 
-from nagkit.figures import CONFIG, VERMILION, Picture, architecture_figure, frame_figure, front_figure, safe
+from nagkit.drawings import architecture_figure, frame_figure
+from nagkit.figures import CONFIG, VERMILION, Picture, front_figure, safe
 from nagkit.metrics import Front
 from nagkit.space import Architecture
 

@@ -14,14 +14,16 @@ import numpy as np
 from jaxtyping import Int
 from nagkit_widgets import tables
 from nagkit_widgets.controls import Controls
+from nagkit_widgets.machine import Machine
 from nagkit_widgets.sampling import Snapshot, snapshots, warm_up
-from nagkit_widgets.settings import Settings, benchmark, settings
+from nagkit_widgets.settings import HERE, Settings, benchmark, settings
 from nagkit_widgets.stage import Stage
 from nagkit_widgets.worker import Worker, kernel_loop
 
 from nagkit.diffusion.guidance import Guidance
+from nagkit.drawings import frame_figure
 from nagkit.errors import NagkitError
-from nagkit.figures import Picture, frame_figure
+from nagkit.figures import Picture
 from nagkit.metrics import Front
 from nagkit.space import UNDECIDED, Architecture
 
@@ -44,6 +46,7 @@ class Studio(ipw.VBox):
         front, spans = self._axes(initial)
         self.stage = Stage(front, spans, self._blank(), self._choose)
         self.worker: Worker[Snapshot] = Worker(self._draw, self._ended, self.stage.busy, PACE)
+        self.machine = Machine(lambda: self.controls.table.value, self._timed)
         self.generate = ipw.Button(description="Generate", icon="play", button_style="primary")
         self.stop = ipw.Button(description="Stop", icon="stop", disabled=True)
         self.progress = ipw.IntProgress(0, min=0, max=1, layout=ipw.Layout(width="160px", margin="2px 8px"))
@@ -134,6 +137,14 @@ class Studio(ipw.VBox):
             self._recant(refusal)
         else:
             self._begin()
+
+    def _timed(self, table: str) -> None:
+        """The latency on this machine is known: it can be limited."""
+        if table == self.controls.table.value:
+            limited = HERE in dict(self.controls.settings.limits)
+            self.controls.offer_here()
+            if limited:  # by what was known before
+                self._changed()
 
     def _pick(self, change: Any) -> None:
         if not self._quiet and change.new is not None:
@@ -274,6 +285,6 @@ class Studio(ipw.VBox):
     def _panel(self) -> list[ipw.Widget]:
         buttons = ipw.HBox([self.generate, self.stop, self.progress], layout=ipw.Layout(align_items="center"))
         return [
-            *(ipw.HTML(tables.STYLE), self.controls.box(), buttons, self.status),
+            *(ipw.HTML(tables.STYLE), self.controls.box(), buttons, self.status, self.machine.box()),
             *(self.stage.figure, self.sentence, self.best, self.picked, self.code),
         ]

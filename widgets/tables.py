@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from nagkit_widgets.sampling import Snapshot
-from nagkit_widgets.settings import benchmark, fitted, learned
+from nagkit_widgets.settings import HERE, benchmark, fitted, learned
 
 from nagkit.figures import safe
 from nagkit.report import Estimate
@@ -48,13 +48,15 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
     tokens, settings = snapshot.tokens[places], snapshot.settings
     heads, columns = ["rank"], [[str(rank) for rank in range(1, len(places) + 1)]]
     for metric, values in zip(snapshot.front.metrics, snapshot.values[places].T, strict=True):
-        looked_up = benchmark(settings.table).look_up(tokens, metric.name)
         name, unit = safe(metric.name.replace("_", " ")), safe(metric.unit)
         if learned(settings.table, metric.name):
             spread = fitted(settings.table, metric.name, settings.labels, settings.seed).predict(tokens)[1]
-            heads += [f"{name}, predicted ({unit})", f"{name}, looked up ({unit})"]
+            heads.append(f"{name}, predicted ({unit})")
             columns.append([f"{value:.2f} ± {doubt:.2f}" for value, doubt in zip(values, spread, strict=True)])
-            columns.append([f"{value:.2f}" if np.isfinite(value) else "unknown" for value in looked_up])
+            if metric.name != HERE:  # which no table knows
+                looked_up = benchmark(settings.table).look_up(tokens, metric.name)
+                heads.append(f"{name}, looked up ({unit})")
+                columns.append([f"{value:.2f}" if np.isfinite(value) else "unknown" for value in looked_up])
         else:
             heads.append(f"{name} ({unit})")
             columns.append([f"{value:.4g}" for value in values])

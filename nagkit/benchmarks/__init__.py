@@ -1,31 +1,37 @@
-"""Measured tables of architectures; ``benchmark`` opens one by name."""
+"""Measured tables of architectures, and surrogates of spaces too large for one; ``benchmark`` opens one by name."""
 
 from collections.abc import Mapping
 
 from nagkit import arguments
-from nagkit.benchmarks import digits, nas_bench_201
+from nagkit.benchmarks import digits, mobilenet_v3, nas_bench_101, nas_bench_201
 from nagkit.benchmarks.benchmark import Benchmark  # before the function below, whose name its module would take
 from nagkit.benchmarks.registry import present
+from nagkit.benchmarks.surrogate import Surrogate
 from nagkit.benchmarks.table import Table
 
-__all__ = ["NAMES", "Benchmark", "Table", "available", "benchmark", "worlds"]
+__all__ = ["NAMES", "TABLES", "Benchmark", "Surrogate", "Table", "available", "benchmark", "worlds"]
 
-NAMES = (
+TABLES = (
     *(f"digits/{name}" for name in digits.TABLES),
     *(f"nas-bench-201/{dataset}" for dataset in nas_bench_201.DATASETS),
 )
+SURROGATES = {source.NAME: source for source in (nas_bench_101, mobilenet_v3)}
+NAMES = (*TABLES, *SURROGATES)
 
 
-def benchmark(name: str) -> Table:
+def benchmark(name: str) -> Table | Surrogate:
     """The benchmark of this name.
 
     ``"digits/mid8"`` and ``"digits/hard8"`` come with nagkit, and so do the small tables that ``worlds`` names.
     ``"nas-bench-201/cifar10"``, ``"…/cifar100"`` and ``"…/imagenet16-120"`` are made at first use from public files
-    (about 10 MB), which are downloaded where they are not here yet. Raises ``DataMissingError``, which names every
-    way to get them, when that fails.
+    (about 10 MB), which are downloaded where they are not here yet. So are ``"nas-bench-101/cifar10"`` and
+    ``"mobilenet-v3/imagenet"``, each a ``Surrogate``: most of their values are predicted, and say so. Raises
+    ``DataMissingError``, which names every way to get the files, when that fails.
     """
     of_a_world = isinstance(name, str) and name.startswith(f"digits/{digits.FAMILY}")
     name = arguments.one_of("benchmark", name, (worlds() or [name]) if of_a_world else NAMES)
+    if name in SURROGATES:
+        return SURROGATES[name].surrogate()
     family, _, table = name.partition("/")
     return Table(digits.columns(table) if family == "digits" else nas_bench_201.columns(table))
 
@@ -44,4 +50,6 @@ def available() -> Mapping[str, bool]:
     for dataset in nas_bench_201.DATASETS:
         whole = nas_bench_201.converted(dataset).is_file() or all(map(present, nas_bench_201.files(dataset)))
         here[f"nas-bench-201/{dataset}"] = whole
+    for name, source in SURROGATES.items():
+        here[name] = source.converted().is_file() or all(map(present, source.files()))
     return here

@@ -12,11 +12,15 @@ from nagkit.space import SearchSpace
 
 @runtime_checkable
 class Benchmark(Protocol):
-    """Measured or exact values of the architectures of one space."""
+    """Measured, exact or predicted values of the architectures of one space.
+
+    ``computed`` names the metrics whose values are not looked up but computed, of architectures never measured too.
+    """
 
     name: str
     space: SearchSpace
     metrics: Mapping[str, Metric]
+    computed: frozenset[str]
 
     def look_up(
         self, tokens: Int[np.ndarray, "n L"], metrics: str | Sequence[str]
@@ -28,7 +32,10 @@ class Benchmark(Protocol):
         ...
 
     def known(self, metric: str) -> Int[np.ndarray, "n L"]:
-        """Architectures with a value, one for each measurement: no two of them share theirs."""
+        """Architectures with a value, one for each measurement: no two of them share theirs.
+
+        Of a ``computed`` metric, those among the measured architectures that have a value.
+        """
         ...
 
     def classes(self, tokens: Int[np.ndarray, "n L"], metric: str) -> Int[np.ndarray, "n"]:

@@ -27,33 +27,22 @@ Units of the house: accuracies in ``%``, losses in ``nats``, ``params`` and ``fl
 ``s``, latencies in ``ms``, energies in ``mJ``.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from nagkit import arguments
-from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
-from nagkit.files import write_atomically
+from nagkit.benchmarks import sealed
+from nagkit.benchmarks.sealed import DTYPES, RESERVED
+from nagkit.errors import ArgumentError
 from nagkit.metrics import Metric
 
 FORMAT = 3  # raised when a file of before can no longer be read as it was
 ROWS = "rows."  # begins the name of a tensor that holds the rows of an identity, and of no column
-RESERVED = "__metadata__"  # what safetensors calls its own part of the header
-HEADER = "nagkit"
-DTYPES: dict[str, np.dtype[Any]] = {
-    "F64": np.dtype("<f8"),
-    "F32": np.dtype("<f4"),
-    "I64": np.dtype("<i8"),
-    "I32": np.dtype("<i4"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +91,7 @@ class Columns:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """The file at ``path`` holds this table; the same table gives the same bytes on every machine."""
-        arrays = {name: _stored(values) for name, values in self.values.items()}
-        arrays |= {ROWS + identity: _stored(rows) for identity, rows in self.rows.items()}
+        arrays = dict(self.values) | {ROWS + identity: rows for identity, rows in self.rows.items()}
         description = {
             "format": FORMAT,
             "name": self.name,
@@ -111,44 +99,24 @@ class Columns:
             "source": self.source,
             "licence": self.licence,
             "identity": dict(self.identity),
-            "metrics": [asdict(self.metrics[name]) for name in self.metrics],
+            "metrics": [metric.told() for metric in self.metrics.values()],
             "details": dict(self.details),
         }
-        draft = save(arrays, {HEADER: _text(description, "0" * 64)})
-        digest = _digest(description, _layout(arrays), memoryview(draft)[_data_start(draft) :])
-        write_atomically(path, save(arrays, {HEADER: _text(description, digest)}))
+        sealed.write(path, description, arrays)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "Columns":
         """The table at ``path``: its columns are read-only views of the mapped file, verified against the sha256."""
-        if not isinstance(path, str | os.PathLike):
-            raise ArgumentError(f"path must be the path of a table file; got {path!r}.")
-        path = Path(path)
-        if not path.is_file():
-            raise DataMissingError(
-                f"There is no table at {path}. Write one there with Columns.write, or correct the path."
-            )
-        try:
-            arrays, header, data = _map(path)
-            table, expected = header["table"], header["sha256"]
-            if _digest(table, _layout(arrays), data) != expected:
-                raise ValueError("its content does not have the sha256 that it names")
-            if table["format"] != FORMAT:
-                remedy = ": update nagkit" if table["format"] > FORMAT else ""
-                raise ValueError(f"it has format {table['format']}, this nagkit reads format {FORMAT}{remedy}")
+        with sealed.refusals(path) as found:
+            table, arrays, sha256 = sealed.read(found, FORMAT)
             metrics = {each["name"]: Metric(**each) for each in table["metrics"]}
             return cls(
                 **{name: table[name] for name in ("name", "space", "source", "licence", "identity", "details")},
                 rows={name.removeprefix(ROWS): arrays[name] for name in sorted(arrays) if name.startswith(ROWS)},
                 metrics=metrics,
                 values={name: arrays[name] for name in metrics},
-                sha256=expected,
+                sha256=sha256,
             )
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise DataDamagedError(
-                f"{path} is not a whole nagkit table: {error!s:.300}. Delete it: a converted "
-                "table is made again at its next use, one that nagkit ships comes back by installing nagkit again."
-            ) from None
 
 
 def _as_json(details: Any) -> dict[str, Any]:
@@ -213,46 +181,3 @@ def _check_column(name: str, values: Any, identity: str, n: int) -> None:
         raise ArgumentError(f"values[{name!r}] must be of dtype {allowed}; got {values.dtype}.")
     if np.isinf(values).any():
         raise ArgumentError(f"values[{name!r}] must be finite, or NaN where unknown; it holds an infinity.")
-
-
-def _stored(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
-
-
-def _text(description: dict[str, Any], digest: str) -> str:
-    return json.dumps({"sha256": digest, "table": description}, sort_keys=True, allow_nan=False)
-
-
-def _layout(arrays: Mapping[str, np.ndarray]) -> list[list[Any]]:
-    return sorted([name, array.dtype.str, list(array.shape)] for name, array in arrays.items())
-
-
-def _digest(description: dict[str, Any], layout: list[list[Any]], data: Any) -> str:
-    """sha256 over what is said about the columns, their names, types and shapes, and their bytes."""
-    digest = hashlib.sha256(json.dumps([description, layout], sort_keys=True).encode())
-    digest.update(data)
-    return digest.hexdigest()
-
-
-def _data_start(data: Any) -> int:
-    """Where the columns begin: after the eight bytes that give the length of the header, and the header."""
-    return 8 + int.from_bytes(bytes(data[:8]), "little")
-
-
-def _map(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], np.ndarray]:
-    """The columns as views of the mapped file, the header, and the mapped bytes of all columns.
-
-    safetensors checks the header (no holes, no overlaps, nothing beyond the end) but copies what it hands out, so the
-    views are made here: without holes, each column begins where the one before it ends.
-    """
-    with safe_open(path, framework="np") as file:
-        header = json.loads(file.metadata()[HEADER])
-        slices = {name: file.get_slice(name) for name in file.offset_keys()}
-        layout = {name: (DTYPES[part.get_dtype()], tuple(part.get_shape())) for name, part in slices.items()}
-    mapped = np.memmap(path, dtype=np.uint8, mode="r")
-    data = mapped[_data_start(mapped) :]
-    arrays, offset = {}, 0
-    for name, (dtype, shape) in layout.items():
-        arrays[name] = np.ndarray(shape, dtype, buffer=data, offset=offset)
-        offset += arrays[name].nbytes
-    return arrays, header, data

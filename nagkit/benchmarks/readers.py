@@ -13,15 +13,15 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nagkit.errors import DataDamagedError
 
 MAX_BYTES = 8_000_000  # the largest file has 2.8 MB
-MAX_OPCODES = 200_000  # the richest has 48,285; one opcode makes at most some 200 bytes
-MAX_TUPLES = 1_000  # tuples; hashing deeper ones would exhaust the stack of the interpreter
+MAX_OPCODES = 400_000  # the richest has 395,056; one opcode makes at most some 200 bytes
+MAX_TUPLE = 1_000  # values in a tuple and in those within it; hashing more takes long, deeper ones exhaust the stack
 
 _PLAIN = (
     "PROTO FRAME STOP MARK MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 "
@@ -36,6 +36,7 @@ _ARRAYS = frozenset(
     for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer", "ndarray", "dtype")
 )
 _RECORDED = _ARRAYS | {
+    "_codecs.encode",
     "builtins.slice",
     "pandas.core.frame.DataFrame",
     "pandas.core.indexes.base.Index",
@@ -153,6 +154,9 @@ def _array(content: Any, dtype: Record, shape: tuple[int, ...], order: str) -> n
     code = dtype.arguments[0]
     if dtype.kind.rpartition(".")[2] != "dtype" or not _DTYPE.fullmatch(code):
         raise ValueError("an array holds something other than numbers")
+    if isinstance(content, Record) and content.kind == "_codecs.encode":  # how protocols below 3 write bytes
+        text, encoding = content.arguments
+        content = text.encode("latin1") if encoding == "latin1" else None
     if not isinstance(content, bytes | bytearray):
         raise ValueError("an array does not hold bytes")
     byte_order = ">" if dtype.state and dtype.state[1] == ">" else "<"
@@ -178,22 +182,58 @@ def frame_blocks(value: Any, file: str) -> Mapping[str, Any]:
         raise _damaged(file, error) from None
 
 
+class _Effect(NamedTuple):
+    """What an opcode does to the stack."""
+
+    takes: int  # values from the stack, above them all that follow the last mark where ``to_mark``
+    to_mark: bool
+    gives: bool
+
+
+def _effect(opcode: pickletools.OpcodeInfo) -> _Effect:
+    before = opcode.stack_before
+    to_mark = pickletools.markobject in before
+    takes = before.index(pickletools.markobject) if to_mark else len(before)
+    return _Effect(takes, to_mark, bool(opcode.stack_after))
+
+
+_EFFECTS = {opcode.name: _effect(opcode) for opcode in pickletools.opcodes if opcode.name in _PLAIN.split()}
+
+
 def _check_opcodes(data: bytes) -> None:
-    """Refuses, before anything is built, opcodes and amounts that no table needs."""
+    """Refuses, before anything is built, opcodes and amounts that no table needs.
+
+    It follows the stack that loading would have; of each value it keeps only how many a hash of it would visit.
+    """
     if len(data) > MAX_BYTES:
         raise ValueError(f"it has {len(data):,} bytes, more than {MAX_BYTES:,}")
-    plain = frozenset(_PLAIN.split())
-    nested = 0
+    stack: list[int] = []
+    marks: list[int] = []  # places in the stack
+    memo: dict[int, int] = {}
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-        if opcode.name not in plain:
-            raise ValueError(f"it uses the opcode {opcode.name}, which no table needs")
-        nested += opcode.name.startswith("TUPLE")
-        if count > MAX_OPCODES or nested > MAX_TUPLES:
+        name = opcode.name
+        if name not in _EFFECTS:
+            raise ValueError(f"it uses the opcode {name}, which no table needs")
+        if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            if int(argument or 0) > count:  # a memo of that length would be allocated
+                raise ValueError("it reserves memory that it does not fill")
+            memo[len(memo) if argument is None else int(argument)] = stack[-1]
+            continue
+        if name == "MARK":
+            marks.append(len(stack))
+            continue
+        effect = _EFFECTS[name]
+        start = (marks.pop() if effect.to_mark else len(stack)) - effect.takes
+        if start < 0:
+            raise ValueError("it takes more than there is")
+        weight = (
+            memo[int(argument or 0)] if "GET" in name else 1 + sum(stack[start:]) if name.startswith("TUPLE") else 1
+        )
+        del stack[start:]
+        if effect.gives:
+            stack.append(weight)
+        if count > MAX_OPCODES or weight > MAX_TUPLE:
             raise ValueError("it holds more objects than any table needs")
-        if (
-            opcode.name in ("BINPUT", "LONG_BINPUT") and int(argument or 0) > count
-        ):  # a memo of that length would be allocated
-            raise ValueError("it reserves memory that it does not fill")
 
 
 def _damaged(file: str, error: Exception) -> DataDamagedError:

@@ -5,7 +5,6 @@ in the list of all of them.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -13,19 +12,22 @@ from jaxtyping import Float, Int
 
 from nagkit import arguments
 from nagkit.benchmarks.columns import Columns
+from nagkit.benchmarks.lookup import Lookup
 from nagkit.errors import ArgumentError
-from nagkit.metrics import Constraint, Metric, Metrics, Objective
+from nagkit.metrics import Metric, Metrics
 from nagkit.space import SearchSpace
 from nagkit.spaces import space as find_space
 
 
-class Table:
+class Table(Lookup):
     """Known values of the architectures of one space, exact as they lie in the file, NaN where unknown.
 
     ``metrics`` are single numbers, asked for by ``look_up``; ``curves`` are numbers by epoch, asked for by ``curve``.
     Each belongs to an identity: a value is that of a whole class of architectures that are the same under it
     (``space.canonical``), so every one of them has it; see ``known`` and ``classes``.
     """
+
+    computed: frozenset[str] = frozenset()
 
     def __init__(self, columns: Columns) -> None:
         if not isinstance(columns, Columns):
@@ -52,46 +54,17 @@ class Table:
         self._columns = columns
         self._places: dict[str, Int[np.ndarray, "size"] | None] = {}
 
-    def look_up(
-        self, tokens: Int[np.ndarray, "n L"], metrics: str | Sequence[str]
-    ) -> Float[np.ndarray, "n"] | Float[np.ndarray, "n m"]:
-        """The values of these architectures in each metric's unit, NaN where unknown.
-
-        One name gives ``(n,)``, a list of m names ``(n, m)``.
-        """
-        if isinstance(metrics, str):
-            return self._gather(self.space.index(tokens), self._metric(metrics, self.metrics))
-        if not isinstance(metrics, Sequence) or not metrics:
-            raise ArgumentError(f"metrics must be a name or a list of names; got {metrics!r}. {self._offer()}")
-        names = [self._metric(name, self.metrics) for name in metrics]
-        rows = self.space.index(tokens)
-        return np.stack([self._gather(rows, name) for name in names], axis=1)
-
     def curve(self, tokens: Int[np.ndarray, "n L"], metric: str) -> Float[np.ndarray, "n epochs"]:
         """The values of these architectures after each epoch, a row of NaN where unknown."""
-        return self._gather(self.space.index(tokens), self._metric(metric, self.curves))
+        return self._gather(self.space.index(tokens), self._offered("curve", metric, self.curves))
 
     def known(self, metric: str) -> Int[np.ndarray, "n L"]:
         """Every class of architectures that the table holds a value of, by the member that stands for it."""
-        return self._known(self._metric(metric, self.metrics))
+        return self._known(self._metric(metric))
 
     def classes(self, tokens: Int[np.ndarray, "n L"], metric: str) -> Int[np.ndarray, "n"]:
         """For each architecture the place in the space of the first that shares its measurement of the metric."""
-        return self._classes(tokens, self._metric(metric, self.metrics))
-
-    def objective(self, metric: str, exact: bool = False) -> Objective:
-        """The wish to improve a metric, by the values of this table.
-
-        Args:
-            exact: whether a search may ask the table for values instead of measuring, as for ``params``
-        """
-        name = self._metric(metric, self.metrics)
-        return Objective(self.metrics[name], partial(self.look_up, metrics=name), exact, self.name)
-
-    def constraint(self, metric: str, low: float = -np.inf, high: float = np.inf, exact: bool = False) -> Constraint:
-        """The demand that a metric stays within [low, high], by the values of this table; ``exact`` as above."""
-        name = self._metric(metric, self.metrics)
-        return Constraint(self.metrics[name], partial(self.look_up, metrics=name), low, high, exact, self.name)
+        return self._classes(tokens, self._metric(metric))
 
     def sentence(self) -> str:
         """What the table holds, in words."""
@@ -112,9 +85,6 @@ class Table:
         some = "up to " if min(counts) < max(counts) else ""
         different = "" if identity == "string" else f" different under {identity!r}"
         return f"{what} of {some}{max(counts):,} architectures{different}"
-
-    def __repr__(self) -> str:
-        return self.sentence()
 
     def __reduce__(self) -> tuple[type["Table"], tuple[Columns]]:
         """Another process gets the numbers themselves, as it may not have the file."""
@@ -144,6 +114,10 @@ class Table:
             )
         return stored[first]
 
+    def _columns_of(self, tokens: Int[np.ndarray, "n L"], names: Sequence[str]) -> list[np.ndarray]:
+        rows = self.space.index(tokens)
+        return [self._gather(rows, name) for name in names]
+
     def _classes(self, tokens: Int[np.ndarray, "n L"], name: str) -> Int[np.ndarray, "n"]:
         return self.space.index(self.space.canonical(tokens, self._columns.identity[name]))
 
@@ -160,15 +134,6 @@ class Table:
         if place is not None:
             values[stored < 0] = np.nan
         return values
-
-    def _metric(self, metric: object, offered: Mapping[str, Metric]) -> str:
-        if not isinstance(metric, str) or metric not in offered:
-            kind = "metric" if offered is self.metrics else "curve"
-            raise ArgumentError(
-                f"{kind} must be one of the {len(offered)} of {self.name!r}; got {metric!r}."
-                f"{arguments.nearest(metric, offered)} {self._offer()}"
-            )
-        return metric
 
     def _offer(self) -> str:
         curves = f"; by epoch, from table.curve: {', '.join(self.curves)}" if self.curves else ""

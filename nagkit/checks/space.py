@@ -111,6 +111,29 @@ class SpaceContract:
             assert [graph.nodes[i]["op"] for i in range(len(graph))] == list(architecture.ops)
             assert architecture.key == space.decode(row).key
 
+    def test_a_sketch_of_a_decided_row_is_its_architecture(self, space, tokens):
+        for row in tokens[:20]:
+            sketch, architecture = space.sketch(row, np.eye(space.radices.max())[row]), space.decode(row)
+            assert (sketch.undecided, sketch.belief, set(sketch.edges.values()) - {0.0, 1.0}) == (0, {}, set())
+            drawn = nx.DiGraph([edge for edge, share in sketch.edges.items() if share])
+            assert nx.is_isomorphic(drawn, nx.DiGraph(architecture.edges))
+            assert [sketch.ops[0], sketch.ops[-1]] == [architecture.ops[0], architecture.ops[-1]]
+
+    def test_a_sketch_says_what_is_undecided_and_stands_still(self, space, tokens):
+        rng = np.random.default_rng(0)
+        fixed = space.sketch(tokens[0], np.eye(space.radices.max())[tokens[0]])
+        for row in np.where(rng.random(tokens.shape) < rng.random((len(tokens), 1)), UNDECIDED, tokens)[:20]:
+            legal = space.legal(row[None])[0]
+            sketch = space.sketch(row, legal / legal.sum(1, keepdims=True))
+            assert sketch.undecided == (row == UNDECIDED).sum()
+            assert all(0 <= share <= 1 for share in sketch.edges.values())
+            for node, shares in sketch.belief.items():
+                assert sketch.ops[node] == max(shares, key=shares.__getitem__)
+                assert np.isclose(sum(shares.values()), 1)
+            if sketch.places:
+                assert len(sketch.places) == len(sketch.ops)
+                assert (sketch.places, sketch.edges.keys()) == (fixed.places, fixed.edges.keys())
+
     def test_neighbours_belong_and_differ_in_one_slot_and_in_what_it_forbids(self, space, tokens):
         near = space.neighbours(tokens)
         assert near.shape == (len(tokens), (space.radices - 1).sum(), len(space.slots))

@@ -2,14 +2,14 @@
 
 Notation: n architectures, L slots, K symbols, g slots tied together, P particles.
 
-The target q of a chain is prod_l exp(logits[l, x_l]) exp(weight(x)) on legal rows within the limits, for each
-architecture on its own, its decided slots fixed. The logits are a belief, of a denoiser or of a noisy observation,
-normalised slot by slot among what is legal, structure first. A move is a step of Metropolis and Hastings: one slot,
-with those that the grammar ties to it, is drawn anew from logits plus the sum of the ``Energy``, and kept with
-probability min(1, q(x') r(x) / q(x) r(x')), r the law of the proposal. As the sum is close to the weight, nearly all
-are kept, and a predictor sees one row a move. With particles a move draws all open slots of P rows anew and chooses
-among them and the present row by their weights (iterated sampling importance resampling: Andrieu, Lee & Vihola, 2018,
-*Uniform ergodicity of the iterated conditional SMC*). Both leave the target as it is.
+The target q of a chain is p(x) exp(weight(x)) on legal rows within the limits, for each architecture on its own, its
+decided slots fixed; p is the law of the space, times prod_l exp(evidence[l, x_l]) where there is evidence besides, of a
+denoiser or of a noisy observation. A move is a step of Metropolis and Hastings: one slot, with those that the grammar
+ties to it, is drawn anew from a belief plus the sum of the ``Energy``, and kept with probability
+min(1, q(x') r(x) / q(x) r(x')), r the law of the proposal. As the sum is close to the weight, nearly all are kept, and
+a predictor sees one row a move. With particles a move draws all open slots of P rows anew and chooses among them and
+the present row by their weights (iterated sampling importance resampling: Andrieu, Lee & Vihola, 2018, *Uniform
+ergodicity of the iterated conditional SMC*). Both leave the target as it is.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ from nagkit.diffusion.energy import Energy, drawn
 from nagkit.errors import UnsatisfiableError
 from nagkit.space import UNDECIDED, SearchSpace
 
-SETTLING = 30  # sweeps in which rows come within the limits
+SWEEPS, SETTLED = 30, 0.03  # most moves of every slot before the first is decided; the gain in score that ends them
 PARTICLES = 16
 
 
@@ -34,12 +34,21 @@ class Chain:
         sums = np.zeros((1, len(space.slots), int(space.radices.max()))) if energy is None else energy.sums
         self._sums = sums[direction]  # (n, L, K)
         self.particles = energy is not None and energy.particles
-        self.rows: Int[np.ndarray, "n L"] | None = None
+        self.strength = 0.0 if energy is None else energy.strength
+        self.rows: Int[np.ndarray, "n L"] = np.empty((0, len(space.slots)), dtype=np.int64)
 
-    def begin(self, logits: Float[np.ndarray, "n L K"], tokens: Int[np.ndarray, "n L"]) -> None:
-        """Take the logits of a step; ``UNDECIDED`` in ``tokens`` are the slots that may still change."""
-        self.logits = logits
-        if self.rows is None:
+    def begin(
+        self,
+        logits: Float[np.ndarray, "n L K"],
+        tokens: Int[np.ndarray, "n L"],
+        evidence: Float[np.ndarray, "n L K"] | None = None,
+    ) -> None:
+        """Take the belief of a step, and what of it is evidence besides the law of the space.
+
+        ``UNDECIDED`` in ``tokens`` are the slots that may still change.
+        """
+        self.logits, self.evidence = logits, evidence
+        if not len(self.rows):
             self._start()
         if self.particles:
             self._resample(tokens == UNDECIDED)
@@ -57,14 +66,17 @@ class Chain:
         return np.where(held == UNDECIDED, special.softmax(allowed, axis=2), held == np.arange(allowed.shape[2]))
 
     def _start(self) -> None:
-        """Complete architectures from the proposals, with a move of each slot, and more until all are within limits."""
+        """Complete architectures from the proposals, moved until all are within limits and their weight settles."""
         self.rows = drawn(self.space, self.logits + self._sums, self.rng)
         self._weight, self._beyond = self._judged(self.rows, self.direction)
-        for sweep in range(SETTLING):
-            if not self._beyond.any() and (sweep or self.particles):
+        open_, settled = np.ones(self.rows.shape, dtype=bool), self.energy is None or self.particles
+        for _ in range(SWEEPS):
+            if settled and not self._beyond.any():
                 return
+            before = self._weight.mean()
             for slot in self.rng.permutation(len(self.space.slots)):
-                self._move(np.full(len(self.rows), slot), np.ones(self.rows.shape, dtype=bool))
+                self._move(np.full(len(self.rows), slot), open_)
+            settled = settled or self._weight.mean() - before < SETTLED * self.strength
         within = np.flatnonzero(self._beyond == 0)
         if not len(within):
             limits = " and ".join(map(str, self.energy.constraints)) if self.energy else ""
@@ -79,7 +91,8 @@ class Chain:
         if len(which):
             new, forth, back = self._redrawn(which, self.space.tied[slot[which]], open_)
             weight, beyond = self._judged(new, self.direction[which])
-            gain = weight - self._weight[which] + forth - back
+            gain = weight - self._weight[which] + self._told(new, which) - self._told(self.rows[which], which)
+            gain += back - forth
             kept = (np.log(self.rng.random(len(which))) < gain) & (beyond == self._beyond[which])
             kept |= beyond < self._beyond[which]
             self._take(which[kept], new[kept], weight[kept], beyond[kept])
@@ -93,9 +106,10 @@ class Chain:
         for particle in range(PARTICLES):
             new, forth, back = self._redrawn(which, group, open_)
             if particle == 0:
-                best = weight + back + self.rng.gumbel(size=len(which))
+                best = weight + self._told(rows, which) - back + self.rng.gumbel(size=len(which))
             judged = self._judged(new, self.direction[which])
-            key = np.where(judged[1] <= beyond, judged[0] + forth + self.rng.gumbel(size=len(which)), -np.inf)
+            key = judged[0] + self._told(new, which) - forth + self.rng.gumbel(size=len(which))
+            key = np.where(judged[1] <= beyond, key, -np.inf)
             better = key > best
             best = np.maximum(best, key)
             rows[better], weight[better], beyond[better] = new[better], judged[0][better], judged[1][better]
@@ -104,29 +118,43 @@ class Chain:
     def _redrawn(
         self, which: np.ndarray, group: Int[np.ndarray, "w g"], open_: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rows with the open slots of a group (-1: none) drawn anew; log belief less log proposal of new and old."""
-        w, twice = len(which), np.tile(which, 2)
-        both, every = self.rows[twice], np.arange(2 * w)  # the new above the old: both are weighed alike
-        here = np.tile((group >= 0) & open_[which[:, None], group], (2, 1))
+        """Rows with the open slots of a group (-1: none) drawn anew; log probabilities of the new and of the old."""
+        w, slots = len(which), np.tile(group, (2, 1))
+        both = np.tile(self.rows[which], (2, 1))  # the new above the old: both are weighed alike
+        here = (slots >= 0) & np.tile(open_[which[:, None], group], (2, 1))
         row, column = np.nonzero(here)
-        slots = np.tile(group, (2, 1))
         both[row, slots[row, column]] = UNDECIDED
-        ratio = np.zeros(2 * w)
-        for slot, redrawn in zip(slots.T, here.T, strict=True):
-            legal = self.space.legal_in(both, slot)  # (2w, K)
-            believed = np.where(legal, self.logits[twice, slot], -np.inf)
-            belief, proposal = (special.log_softmax(each, 1) for each in (believed, believed + self._sums[twice, slot]))
-            drawn_now = (proposal[:w] + self.rng.gumbel(size=proposal[:w].shape)).argmax(1)
-            symbol = np.concatenate([drawn_now, self.rows[which, slot[:w]]])
-            ratio += np.where(redrawn, belief[every, symbol] - proposal[every, symbol], 0)
-            both[every[redrawn], slot[redrawn]] = symbol[redrawn]
-        return both[:w], ratio[:w], ratio[w:]
+        chance = np.zeros(2 * w)
+        for step in np.flatnonzero(here.any(0)):
+            row = np.flatnonzero(here[:, step])  # as many among the new as among the old
+            slot, sample = slots[row, step], which[row % w]
+            legal = self.space.legal_in(both[row], slot)
+            logits = np.where(legal, self.logits[sample, slot] + self._sums[sample, slot], -np.inf)
+            proposal = special.log_softmax(logits, axis=1)
+            half = len(row) // 2
+            new = (proposal[:half] + self.rng.gumbel(size=(half, legal.shape[1]))).argmax(1)
+            symbol = np.concatenate([new, self.rows[sample[half:], slot[half:]]])
+            chance[row] += proposal[np.arange(len(row)), symbol]
+            both[row, slot] = symbol
+        return both[:w], chance[:w], chance[w:]
 
     def _judged(self, rows: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Log weight and distance beyond the limits of rows."""
-        if self.energy is None:
-            return np.zeros(len(rows)), np.zeros(len(rows))
-        return self.energy.weight(rows, direction), self.energy.beyond(rows)
+        """Log weight of rows, their law included, and their distance beyond the limits."""
+        law = self.space.log_law(rows)
+        return (
+            (law, np.zeros(len(rows)))
+            if self.energy is None
+            else (
+                law + self.energy.weight(rows, direction),
+                self.energy.beyond(rows),
+            )
+        )
+
+    def _told(self, rows: np.ndarray, which: np.ndarray) -> np.ndarray | float:
+        """What the evidence says of rows in the place of those at ``which``."""
+        if self.evidence is None:
+            return 0.0
+        return self.evidence[which[:, None], np.arange(rows.shape[1]), rows].sum(1)
 
     def _take(self, which: np.ndarray, rows: np.ndarray, weight: np.ndarray, beyond: np.ndarray) -> None:
         self.rows[which], self._weight[which], self._beyond[which] = rows, weight, beyond

@@ -13,7 +13,7 @@ mechanisms for discrete diffusion models*, section 4), all symbols of all slots 
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import linalg
 
 from nagkit.diffusion.directions import Directions, reference, strength_for, values_of
@@ -23,6 +23,7 @@ from nagkit.space import UNDECIDED, SearchSpace
 
 LISTED, DRAWN = 20_000, 4_096  # up to this size a space is ranked whole, a larger one by so many draws
 ROUNDS, MOST_ROUNDS, REFINED = 2, 20, 1_024  # fits to draws of its own; more where nothing feasible is found; draws
+PRESSES = 8  # steps towards the pressure that keeps within limits
 NEAR = 8.0  # how much more each of those counts than one from p
 RIDGE = 1.0
 INSIDE = 0.7  # standard deviations within a limit that its metric shall have in the mean
@@ -55,7 +56,7 @@ class Energy:
         """The log weight of each row along its direction, limits aside."""
         if self.first_order:
             rows, slots = np.arange(len(tokens))[:, None], np.arange(tokens.shape[1])
-            return self.sums[direction][rows, slots, tokens].sum(1)
+            return self._wished[direction][rows, slots, tokens].sum(1)
         scores = self.directions.of(values_of(self.objectives, tokens), direction)
         return self.strength * scores + log_odds(self.constraints, tokens)
 
@@ -74,37 +75,49 @@ class Energy:
             self.directions = Directions(self.objectives, values[:first], values[first:])
             weights = np.where(np.arange(len(rows)) < first, 1.0, NEAR)
             wished = _slopes(self.space, rows, self.directions.every(values), weights)
-            wished *= 0 if self.particles else self.strength
-            costs = _slopes(self.space, rows, limited.T / self._spread[:, None], weights)
-            self.sums = wished - np.einsum("dc,clk->dlk", pressure, costs)
+            self._wished = wished * (0 if self.particles else self.strength)
+            self._costs = _slopes(self.space, rows, limited.T / self._spread[:, None], weights)
+            pressure = self._pressed(pressure, rng)
             if rounds == MOST_ROUNDS or (rounds >= ROUNDS and self._within(limited).any()):
                 break
-            direction = np.arange(REFINED) % len(pressure)
-            more = drawn(self.space, self.sums[direction], rng)
-            pressure += self._missing(values_of(self.constraints, more), direction)
+            more = drawn(self.space, self.sums[np.arange(REFINED) % len(pressure)], rng)
             rows, values = np.concatenate([rows, more]), np.concatenate([values, values_of(self.objectives, more)])
             limited = np.concatenate([limited, values_of(self.constraints, more)])
         met(self.space, self.constraints, limited)
 
-    def _within(self, limited: Float[np.ndarray, "n c"]) -> np.ndarray:
-        return np.array([c.met(v) for c, v in zip(self.constraints, limited.T, strict=True)]).all(0)
+    def _within(self, limited: Float[np.ndarray, "n c"]) -> Bool[np.ndarray, "n"]:
+        within = np.ones(len(limited), dtype=bool)
+        for constraint, values in zip(self.constraints, limited.T, strict=True):
+            within &= constraint.met(values)
+        return within
 
-    def _missing(self, limited: Float[np.ndarray, "n c"], direction: Int[np.ndarray, "n"]) -> Float[np.ndarray, "d c"]:
-        """How much more pressure brings the mean of each limited metric within its limits, direction by direction.
+    def _pressed(self, pressure: Float[np.ndarray, "d c"], rng: np.random.Generator) -> Float[np.ndarray, "d c"]:
+        """The pressure on each limited metric that brings its mean just within its limits, and the sums under it.
 
-        The mean of an exponential family falls by its variance for each unit of pressure.
+        The mean of an exponential family falls by its variance for each unit of pressure, which is as far as a step
+        goes; where two steps go opposite ways, the next are half as long.
         """
-        found = np.zeros((len(self.directions), len(self.constraints)))
-        for d in range(len(found)):
-            for c, (constraint, spread) in enumerate(zip(self.constraints, self._spread, strict=True)):
-                values = limited[direction == d, c]
-                values = values[np.isfinite(values)] / spread
-                if len(values):
-                    low, high = np.array([constraint.low, constraint.high]) / spread
-                    inside = INSIDE * values.std()
-                    wanted = min(max(values.mean(), low + inside), max(high - inside, low))
-                    found[d, c] = (values.mean() - wanted) / max(values.var(), 0.05)
-        return found
+        direction = np.arange(max(REFINED // 4, 8 * len(pressure))) % len(pressure)
+        self.sums, before, length = self._wished, np.zeros_like(pressure), np.ones_like(pressure)
+        for _ in range(PRESSES if pressure.size else 0):
+            self.sums = self._wished - np.einsum("dc,clk->dlk", pressure, self._costs)
+            values = values_of(self.constraints, drawn(self.space, self.sums[direction], rng)) / self._spread
+            step = self._missing(values.reshape(-1, len(pressure), values.shape[1]), pressure)
+            length = np.where(step * before < 0, length / 2, length)
+            pressure, before = pressure + length * step, step
+        self.sums = self._wished - np.einsum("dc,clk->dlk", pressure, self._costs)
+        return pressure
+
+    def _missing(self, values: Float[np.ndarray, "b d c"], pressure: Float[np.ndarray, "d c"]) -> np.ndarray:
+        """How much more pressure each metric needs in each direction, or less where it is pressed too much."""
+        mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        low, high = (np.array([getattr(c, end) for c in self.constraints]) / self._spread for end in ("low", "high"))
+        inside = np.minimum(INSIDE * spread, (high - low) / 2)
+        low, high = low + inside, high - inside
+        wanted = np.where(pressure > 0, high, np.where(pressure < 0, low, np.clip(mean, low, high)))
+        step = (mean - wanted) / np.maximum(spread**2, 0.05)
+        released = np.where(pressure > 0, np.maximum(step, -pressure), np.minimum(step, -pressure))
+        return np.where(pressure == 0, step, released)  # what is released does not turn into its opposite
 
 
 def drawn(space: SearchSpace, logits: Float[np.ndarray, "n L K"], rng: np.random.Generator) -> Int[np.ndarray, "n L"]:

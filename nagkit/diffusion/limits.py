@@ -20,7 +20,7 @@ def feasible(space: SearchSpace, constraints: Sequence[Constraint]) -> Bool[np.n
     At least one does, else ``UnsatisfiableError`` says by how much they fail.
     """
     values = reference(space, constraints, space.all())
-    return met(space, constraints, values).all(1)
+    return np.asarray(met(space, constraints, values).all(1))
 
 
 def met(
@@ -31,13 +31,11 @@ def met(
     for column, constraint in enumerate(constraints):
         found[:, column] = constraint.met(values[:, column])
     if not found.all(1).any():
-        told = [_shortfall(i, c, values.T[i], found.T) for i, c in enumerate(constraints)]
+        whole = "In the whole space" if space.size == len(values) else f"Among {len(values):,} looked at"
+        told = [_shortfall(i, c, values.T[i], found.T, whole) for i, c in enumerate(constraints)]
         told = told if any(told) else [_nearest(constraints, values.T)]
         limits = " and ".join(map(str, constraints))
-        among = "" if space.size == len(values) else f" was found, among {len(values):,} looked at, that"
-        raise UnsatisfiableError(
-            f"No architecture of {space.name}{among} meets {limits}.{''.join(told)} Relax a limit."
-        )
+        raise UnsatisfiableError(f"No architecture of {space.name} meets {limits}.{''.join(told)} Relax a limit.")
     return found
 
 
@@ -50,11 +48,11 @@ def log_odds(constraints: Sequence[Constraint], tokens: Int[np.ndarray, "n L"]) 
     return total
 
 
-def _shortfall(i: int, constraint: Constraint, values: np.ndarray, met: np.ndarray) -> str:
-    """How far one constraint is from what the others leave, or from the whole space; nothing where it can be met."""
+def _shortfall(i: int, constraint: Constraint, values: np.ndarray, met: np.ndarray, whole: str) -> str:
+    """How far one constraint is from what the others leave, or from all; nothing where it can be met."""
     known = np.isfinite(values)
     others = np.delete(met, i, axis=0).all(0) & known
-    given = "With the other limits kept" if others.any() and len(met) > 1 else "In the whole space"
+    given = "With the other limits kept" if others.any() and len(met) > 1 else whole
     left = values[others] if others.any() else values[known]
     miss = np.maximum(constraint.low - left, left - constraint.high)
     if miss.min() <= 0:

@@ -8,6 +8,7 @@ therefore gives the same noise under any guidance.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -57,15 +58,6 @@ class Noise:
         return cls(order, gumbel, rng.random(n), int(rng.integers(2**63)))
 
 
-def uniform_belief(space: SearchSpace) -> Belief:
-    """The exact belief where the law is uniform over the legal symbols of independent slots: no network needed."""
-
-    def belief(tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
-        return np.zeros((len(tokens), len(space.slots), int(space.radices.max())))
-
-    return belief
-
-
 def denoise(
     space: SearchSpace, belief: Belief, guide: Tilt | Energy | None, noise: Noise, steps: int
 ) -> Iterator[Frame]:
@@ -84,7 +76,8 @@ def denoise(
     )
     tokens = np.full((n, slots), UNDECIDED)
     for step, decided in enumerate(np.array_split(np.arange(slots), steps)):
-        law.begin(_believed(belief, tokens, noise.gumbel.shape), tokens)
+        logits = _believed(belief, tokens, noise.gumbel.shape)
+        law.begin(logits, tokens, None if belief == space.belief else logits - space.belief(tokens))
         yield Frame(step, steps, tokens.copy(), law.probability(tokens))
         for turn in decided:
             slot = noise.order[:, turn]
@@ -108,7 +101,7 @@ class Law:
     ) -> None:
         self.space, self.tilt, self.direction, self.gumbel = space, tilt, direction, gumbel
 
-    def begin(self, logits: Float[np.ndarray, "n L K"], tokens: Int[np.ndarray, "n L"]) -> None:  # noqa: ARG002
+    def begin(self, logits: Float[np.ndarray, "n L K"], *_: Any) -> None:
         """Take the logits of a step."""
         self.logits = logits
 

@@ -36,9 +36,7 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
         chosen = settings(space, **options)
         return ContinuousDiffusion(space, posterior_of(space, weights(space, "continuous")), *chosen)
     if name == "exact-prior":
-        from nagkit.diffusion.masked import uniform_belief
-
-        return MaskedDiffusion(space, uniform_belief(space), **options)
+        return MaskedDiffusion(space, space.belief, **options)
     from nagkit.diffusion.denoiser import load
 
     return MaskedDiffusion(space, load(weights(space), space).belief, **options)

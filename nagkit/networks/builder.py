@@ -26,7 +26,7 @@ from nagkit.executors import InProcess, results
 from nagkit.networks import embedded
 from nagkit.networks.digits import Task, render
 from nagkit.networks.fused import fuse
-from nagkit.networks.latency import measure, processor
+from nagkit.networks.latency import machine, measure, processor
 from nagkit.networks.ledger import Ledger, Training
 from nagkit.networks.network import build as build_network
 from nagkit.networks.recipes import HARD8, MID8, WORLDS, ImageRecipe
@@ -162,12 +162,12 @@ class Build:
 
     def columns(self) -> dict[str, Columns]:
         """For every task its table as far as it is built; tasks of which nothing is trained are left out."""
-        machine, tables = _machine(), {}
+        here, tables = machine(), {}
         with closing(self.open()) as ledger:
             for task in self.tasks:
-                trainings, timings = ledger.trained(task.name), ledger.timings(machine) if self.timed else None
+                trainings, timings = ledger.trained(task.name), ledger.timings(here) if self.timed else None
                 if trainings:
-                    given = (self.about(task), trainings, timings, machine, self._before(task))
+                    given = (self.about(task), trainings, timings, here, self._before(task))
                     tables[task.name] = embedded.columns(*given)
         return tables
 
@@ -254,15 +254,10 @@ def _versions(images: Task) -> dict[str, str]:
     }
 
 
-def _machine() -> str:
-    """What a latency depends on besides the network."""
-    return f"{processor()}, PyTorch {torch.__version__}"
-
-
 def _time(ledger: Ledger, places: list[int]) -> Iterator[Progress]:
     """Every cell once a round, each round in another order, so that a slow minute of the machine hits all alike."""
-    machine = _machine()
-    done = ledger.timings(machine)
+    here = machine()
+    done = ledger.timings(here)
     count = sum(len(set(done.get(place, ())) & set(range(embedded.ROUNDS))) for place in places)
     for number in range(embedded.ROUNDS):
         for place in np.random.default_rng(number).permutation(places).tolist():
@@ -271,7 +266,7 @@ def _time(ledger: Ledger, places: list[int]) -> Iterator[Progress]:
             architecture = SPACE.decode(SPACE.at(np.array([place]))[0])
             network = build_network(architecture, embedded.CLASSES, MICRO)
             latency = measure(network, (MICRO.image_channels, SIDE, SIDE)).median
-            ledger.add_timing(place, number, machine, latency)
+            ledger.add_timing(place, number, here, latency)
             count += 1
             yield Progress("time", count, embedded.ROUNDS * len(places), _text(place), latency)
 

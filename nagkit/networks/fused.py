@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
-from nagkit.networks.network import Network
+from nagkit.networks.network import Cell, Convolution, Network, Reduction
 
 
 def fuse(*networks: Network) -> Network:
@@ -29,6 +29,8 @@ def fuse(*networks: Network) -> Network:
         raise ArgumentError("networks must be one or more of one architecture, such as fuse(build(architecture)).")
     for network in networks:
         arguments.instance("networks", network, Network, "build(architecture)")
+        if not all(isinstance(module, Cell | Convolution | Reduction) for module in network.body):
+            raise ArgumentError("networks must be of the space 'nas-bench-201'; others cannot stand side by side.")
         if _structure(network) != _structure(networks[0]):
             raise ArgumentError(
                 "networks must all be built of one architecture with one skeleton and number of classes; the first and "

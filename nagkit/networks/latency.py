@@ -18,11 +18,15 @@ from nagkit.networks.training import one_thread
 
 @dataclass(frozen=True)
 class Latency:
-    """The median over ``runs`` forward passes and the distance between their quartiles, both in milliseconds."""
+    """The median over ``runs`` forward passes, the distance between their quartiles and the fastest, in milliseconds.
+
+    Other work on the machine slows passes down, so the fastest repeats best.
+    """
 
     median: float
     spread: float
     runs: int
+    fastest: float
 
 
 def measure(
@@ -45,8 +49,8 @@ def measure(
             seconds = _clock(network.eval(), images, runs, warm_up)
     finally:
         network.train(training)
-    low, median, high = np.quantile(seconds, [0.25, 0.5, 0.75]) * 1000
-    return Latency(float(median), float(high - low), runs)
+    fastest, low, median, high = np.quantile(seconds, [0, 0.25, 0.5, 0.75]) * 1000
+    return Latency(float(median), float(high - low), runs, float(fastest))
 
 
 def _clock(network: nn.Module, images: torch.Tensor, runs: int, warm_up: int) -> list[float]:
@@ -68,3 +72,8 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def machine() -> str:
+    """What a latency depends on besides the network, its images and what else the machine does."""
+    return f"{processor()}, PyTorch {torch.__version__}"

@@ -17,8 +17,12 @@ from torch import Tensor, nn
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.space import Architecture
+from nagkit.spaces.mobilenet_v3 import WIDTHS, MobileNetV3
+from nagkit.spaces.nas_bench_101 import NasBench101
 from nagkit.spaces.nas_bench_201 import CELL_EDGES, SYMBOLS, NasBench201
 from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES, PUBLISHED, Skeleton
+
+MOBILENETS = tuple(MobileNetV3(width).name for width in WIDTHS)
 
 
 class Convolution(nn.Sequential):
@@ -106,7 +110,7 @@ def build(
     """The network of an architecture, with initial weights that depend on nothing but the seed.
 
     Args:
-        skeleton: what is around a cell; the networks of MobileNetV3 have one of their own
+        skeleton: what is around a cell of NAS-Bench-201; the networks of other spaces have one of their own
         prune: leave out the operations that lie on no path from input to output. They cost time and parameters but,
             for the same weights, do not change the output; the parameter counts of the benchmark keep them. One
             seed gives different initial weights with and without them, because they draw theirs as well.
@@ -116,13 +120,26 @@ def build(
     arguments.whole("classes", classes, high=MOST_CLASSES)
     arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
     with torch.device("meta"):  # the constructors would draw from the global random state
-        if architecture.space.startswith("mobilenet-v3"):
-            from nagkit.networks.mobilenet import mobilenet
-
-            network = mobilenet(architecture, classes)
-        else:
+        if architecture.space == NasBench201.name:
             network = _of_cells(edges(architecture, prune), classes, skeleton)
+        else:
+            network = _of_another_space(architecture, classes)
     return initialise(network.to_empty(device="cpu"), seed)
+
+
+def _of_another_space(architecture: Architecture, classes: int) -> Network:
+    if architecture.space == NasBench101.name:
+        from nagkit.networks.nas_bench_101 import nas_bench_101
+
+        return nas_bench_101(architecture, classes)
+    if architecture.space in MOBILENETS:
+        from nagkit.networks.mobilenet import mobilenet
+
+        return mobilenet(architecture, classes)
+    raise ArgumentError(
+        f"architecture must belong to one of the spaces {NasBench201.name!r}, {NasBench101.name!r}, "
+        f"{', '.join(map(repr, MOBILENETS))}; got one of {architecture.space!r}."
+    )
 
 
 def _of_cells(symbols: Mapping[tuple[int, int], str], classes: int, skeleton: Skeleton) -> Network:
@@ -145,8 +162,8 @@ def edges(architecture: Architecture, prune: bool = True) -> dict[tuple[int, int
         )
     if architecture.space != NasBench201.name:
         raise ArgumentError(
-            f"architecture must belong to the space {NasBench201.name!r}, the one of cells; got one of "
-            f"{architecture.space!r}."
+            f"architecture must belong to the space {NasBench201.name!r}, whose cells have operations on edges; got "
+            f"one of {architecture.space!r}."
         )
     if not isinstance(prune, bool):
         raise ArgumentError(f"prune must be True or False; got {prune!r:.80}.")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 
 if TYPE_CHECKING:
-    from nagkit.benchmarks import Table
+    from nagkit.benchmarks import Surrogate, Table
 
 
 def told(each: Objective | Constraint) -> dict[str, Any]:
     """An objective or a constraint without the function that gives its values."""
-    found: dict[str, Any] = {"metric": asdict(each.metric), "exact": each.exact, "benchmark": each.benchmark}
+    found: dict[str, Any] = {"metric": each.metric.told(), "exact": each.exact, "benchmark": each.benchmark}
     if isinstance(each, Constraint):
         bounds = (("low", each.low), ("high", each.high))
         found |= {name: bound if math.isfinite(bound) else None for name, bound in bounds}
@@ -63,7 +63,7 @@ class ByBenchmark:
 
 
 @cache
-def _opened(benchmark: str) -> "Table":
+def _opened(benchmark: str) -> "Table | Surrogate":
     from nagkit.benchmarks import benchmark as find
 
     return find(benchmark)

@@ -14,15 +14,17 @@ from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 
 RESOLUTIONS = tuple(range(128, 225, 4))  # sides of the image
 DEPTHS = (2, 3, 4)
-BLOCKS = tuple((kernel, expansion) for kernel in (3, 5, 7) for expansion in (3, 4, 6))
+KERNELS = (3, 5, 7)
+BLOCKS = tuple((kernel, expansion) for kernel in KERNELS for expansion in (3, 4, 6))
 MOST = max(DEPTHS)  # blocks in a stage
 NONE = 0  # the symbol of a third or fourth block that is not there
 WIDTHS = (1.0, 1.2)
@@ -121,6 +123,12 @@ class MobileNetV3(SearchSpace):
                 allowed[row, : symbols.shape[1]] &= symbols
         return allowed
 
+    def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """All sides, depths, and kinds of each block are equally likely, so that fewer blocks are likelier."""
+        _, *ends = _tied()
+        blocks = sum((self.check(tokens)[:, slots] != NONE).sum(1) for slots in ends)
+        return -np.log(len(BLOCKS)) * blocks
+
     @cached_property
     def tied(self) -> Int[np.ndarray, "L 3"]:
         """The depth of a stage goes with its third and fourth block."""
@@ -139,6 +147,25 @@ class MobileNetV3(SearchSpace):
         ops = ("input", f"resize {symbols[0]}", *blocks, "output")
         edges = frozenset((i, i + 1) for i in range(len(ops) - 1))
         return Architecture(self.name, ops, edges, tokens, f"r{symbols[0]}|" + "|".join(map(" ".join, stages)))
+
+    def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
+        """A stage is a line of four blocks, those that are not there as ``none``; each may lead to the next stage."""
+        firsts = range(2, 2 + 5 * MOST, MOST)  # nodes
+        edges, absent = {(0, 1): 1.0, (1, 2): 1.0}, set()
+        for l, first in enumerate(firsts, 1):
+            depth = probability[l] if row[l] == UNDECIDED else np.eye(len(DEPTHS))[row[l]]
+            for place, depths in enumerate(([0, 1, 2], [1, 2], [2]), first):  # with a next block
+                edges[place, place + 1] = 1.0 if place == first else float(depth[depths].sum())
+                edges[place + 1, first + MOST] = float(depth[depths[0]])
+                absent |= set() if edges[place, place + 1] else {place + 1}
+        nodes = {1: 0} | {node: node + 4 for node in range(2, firsts.stop) if node not in absent}
+        ops, belief = self._believed(row, probability, nodes)
+        ops |= {1: f"resize {ops[1]}"} | dict.fromkeys(absent, "none")
+        if 1 in belief:
+            belief[1] = {f"resize {side}": p for side, p in belief[1].items()}
+        symbols = ("input", *(ops[node] for node in range(1, firsts.stop)), "output")
+        places = [(0, 0), (1, 0), *((place, stage) for stage in range(1, 6) for place in range(MOST)), (0, 6)]
+        return Sketch(symbols, edges, belief, tuple(places), int((row == UNDECIDED).sum()))
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of texts such as ``r224|k3e3 k5e6|k7e4 k3e3 k3e3|…``."""
@@ -184,7 +211,7 @@ class MobileNetV3(SearchSpace):
         """Exact multiply-accumulates for one image of the side that the row names."""
         tokens, classes = self.check(tokens), arguments.whole("classes", classes, high=MOST_CLASSES)
         stem, stages, expanded, last = macro(self.width)
-        sides = np.array([_sides(resolution) for resolution in RESOLUTIONS])[tokens[:, 0]]  # (n, 6)
+        sides = np.array([sides_of(resolution) for resolution in RESOLUTIONS])[tokens[:, 0]]  # (n, 6)
         fixed = (27 * stem + 9 * stem + stem**2) * sides[:, 0] ** 2
         fixed += stages[-1].channels * expanded * sides[:, -1] ** 2 + expanded * last + last * classes
         return fixed + _summed(tokens, _block_flops(self.width), tokens[:, 0])
@@ -218,7 +245,7 @@ def _summed(tokens: np.ndarray, costs: Int[np.ndarray, "s 5 2 9"], which: Int[np
     return np.where(kind < 0, 0, each).sum((1, 2))
 
 
-def _sides(resolution: int) -> list[int]:
+def sides_of(resolution: int) -> list[int]:
     """Sides of the image after the stem and after each stage."""
     sides = [(resolution + 1) // 2]
     for stage in macro(1.0).stages:
@@ -226,7 +253,7 @@ def _sides(resolution: int) -> list[int]:
     return sides
 
 
-def _kinds(width: float) -> Iterable[tuple[tuple[int, int, int], int, Stage, int, int]]:
+def block_kinds(width: float) -> Iterable[tuple[tuple[int, int, int], int, Stage, int, int]]:
     """Of every kind of block its place in a table, channels before, stage, kernel, and channels in between."""
     stem, stages, *_ = macro(width)
     for number, stage in enumerate(stages):
@@ -239,7 +266,7 @@ def _kinds(width: float) -> Iterable[tuple[tuple[int, int, int], int, Stage, int
 def _block_params(width: float) -> np.ndarray:
     """Parameters by stage, first or later block, and kind (5, 2, 9)."""
     table = np.zeros((5, 2, len(BLOCKS)), dtype=np.int64)
-    for place, before, stage, kernel, middle in _kinds(width):
+    for place, before, stage, kernel, middle in block_kinds(width):
         inner = squeezed(middle)
         table[place] = (before + 2 + kernel**2 + 2 + stage.channels) * middle + 2 * stage.channels
         table[place] += stage.squeeze * (2 * middle * inner + middle + inner)
@@ -251,8 +278,8 @@ def _block_flops(width: float) -> np.ndarray:
     """Multiply-accumulates by side of the image, stage, first or later block, and kind (25, 5, 2, 9)."""
     table = np.zeros((len(RESOLUTIONS), 5, 2, len(BLOCKS)), dtype=np.int64)
     for row, resolution in enumerate(RESOLUTIONS):
-        sides = _sides(resolution)
-        for place, before, stage, kernel, middle in _kinds(width):
+        sides = sides_of(resolution)
+        for place, before, stage, kernel, middle in block_kinds(width):
             number, later, _ = place
             side, out = sides[number + 1 if later else number], sides[number + 1]
             table[row][place] = before * middle * side**2 + (kernel**2 + stage.channels) * middle * out**2

@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
-from nagkit.space import Architecture, SearchSpace, Slot
+from nagkit.sketch import Sketch
+from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 from nagkit.spaces import nas_bench_101_costs as costs
 from nagkit.spaces.nas_bench_101_grammar import (
     CELL_EDGES,
@@ -28,6 +29,7 @@ from nagkit.spaces.nas_bench_101_grammar import (
     NONE,
     OPS,
     OUTPUT,
+    agreeing,
     completable,
     patterns,
 )
@@ -97,6 +99,32 @@ class NasBench101(SearchSpace):
         tokens[:, OPS] = np.where(np.arange(INNER) < tokens[:, :1], ops, NONE)
         return tokens
 
+    def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """All rows are equally likely."""
+        return np.zeros(len(self.check(tokens)))
+
+    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        """The logarithm of the share of rows with each symbol among those that agree with the decided ones."""
+        left = agreeing(tokens) * _weights().astype(np.float32)  # (n, p): how many rows of each pattern
+        total = np.maximum(left.sum(1, keepdims=True), 1e-30)
+        share = np.zeros((len(tokens), *self._symbols.shape))
+        edge = left @ patterns()[:, EDGES].astype(np.float32) / total
+        share[:, EDGES, 0], share[:, EDGES, 1] = 1 - edge, edge
+        inner = left @ (patterns()[:, :1] == np.arange(INNER + 1)).astype(np.float32) / total  # (n, 6)
+        share[:, 0, : INNER + 1] = inner
+        there = 1 - inner.cumsum(1)[:, :INNER]
+        share[:, OPS, NONE] = 1 - there
+        share[:, OPS, 1 : len(OPERATIONS) + 1] = there[:, :, None] / len(OPERATIONS)
+        return np.log(np.maximum(share, 1e-30))
+
+    @cached_property
+    def tied(self) -> Int[np.ndarray, "L L"]:
+        """The number of vertices goes with all edges and operations; those can change one by one."""
+        slots = np.arange(len(self.slots))
+        tied = np.full((len(slots), len(slots)), -1)
+        tied[:, 0], tied[0] = slots, slots
+        return tied
+
     def decode(self, row: Any) -> Architecture:
         """The architecture of one row; its text names each vertex and, in brackets, those that lead to it."""
         tokens = self.check_row(row)
@@ -105,6 +133,17 @@ class NasBench101(SearchSpace):
         pairs = [edge for edge, on in zip(CELL_EDGES, tokens[EDGES], strict=True) if on]
         edges = frozenset((i, min(j, last)) for i, j in pairs)
         return Architecture(self.name, ops, edges, tokens, _text(ops, edges))
+
+    def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
+        """All seven vertices in one column, those that are not there as ``none``, and every edge that may be."""
+        last = int(row[0]) if row[0] != UNDECIDED else INNER
+        there = (0, *range(1, last + 1), OUTPUT)
+        ops, belief = self._believed(row, probability, {vertex: OPS.start + vertex - 1 for vertex in there[1:-1]})
+        share = np.where(row == UNDECIDED, probability[:, 1], row)[EDGES].tolist()
+        edges = {edge: p * (edge[0] in there and edge[1] in there) for edge, p in zip(CELL_EDGES, share, strict=True)}
+        symbols = ("input", *(ops.get(vertex, "none") for vertex in range(1, OUTPUT)), "output")
+        places = tuple((0, layer) for layer in range(OUTPUT + 1))
+        return Sketch(symbols, edges, belief, places, int((row == UNDECIDED).sum()))
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of texts such as ``conv3x3-bn-relu(0)|maxpool3x3(0,1)|output(1,2)``; see ``notation``."""

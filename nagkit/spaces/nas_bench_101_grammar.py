@@ -46,6 +46,13 @@ def completable(tokens: Int[np.ndarray, "n 27"]) -> Bool[np.ndarray, "n"]:
     return found
 
 
+def agreeing(tokens: Int[np.ndarray, "n 27"]) -> Bool[np.ndarray, "n p"]:
+    """Which legal patterns of edges agree with all decided slots of each row."""
+    edges, rows = tokens[:, EDGES], patterns()[:, EDGES].T.astype(np.float32)  # (n, e), (e, p)
+    wrong = (edges == 1).astype(np.float32) @ (1 - rows) + (edges == 0).astype(np.float32) @ rows
+    return (wrong == 0) & _inner(tokens)[:, patterns()[:, 0]]
+
+
 def _inner(tokens: Int[np.ndarray, "n 27"]) -> Bool[np.ndarray, "n 6"]:
     """Which numbers of inner vertices, 0 to 5, the first slot and the operations leave."""
     first, ops = tokens[:, :1], tokens[:, OPS, None]

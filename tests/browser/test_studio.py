@@ -1,5 +1,6 @@
 """The studio as a person meets it: JupyterLab in Chromium, a mouse and a keyboard."""
 
+import re
 import time
 
 import pytest
@@ -42,7 +43,7 @@ def said(page, text):
 
 
 def button(page, name):
-    return page.locator("button.jupyter-button", has_text=name)
+    return page.locator("button.jupyter-button", has_text=re.compile(rf"^\s*{name}\s*$"))
 
 
 def handle(page, name):

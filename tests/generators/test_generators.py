@@ -7,7 +7,6 @@ import nagkit
 from blocks import Blocks
 from nagkit.checks.generator import FIRST, GeneratorContract
 from nagkit.diffusion.continuous import Sampler
-from nagkit.diffusion.masked import uniform_belief
 from nagkit.errors import ArgumentError
 from nagkit.generators import GENERATORS
 from nagkit.generators.masked_diffusion import MaskedDiffusion
@@ -39,11 +38,46 @@ class TestStubbornBelief(GeneratorContract):
     @pytest.fixture
     def generator(self):
         def belief(tokens):
-            logits = uniform_belief(SPACE)(tokens)
+            logits = SPACE.belief(tokens)
             logits[..., 0] += 3
             return logits
 
         return MaskedDiffusion(SPACE, belief)
+
+
+class TestFirstOrder(GeneratorContract):
+    """Guided by what each symbol adds."""
+
+    method = "first-order"
+
+    def test_constraints_hold_against_the_strongest_guidance(self, generator, objective, constraint):
+        """It approaches the best within the limits, with sums that do not know where exactly these lie."""
+        tokens = generator.sample(300, self.guided(100, [objective], [constraint]), np.random.default_rng(0))
+        assert objective.values(tokens).max() == constraint.high
+        assert (objective.values(tokens) == constraint.high).mean() > 0.95
+
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("exact-prior", SPACE)
+
+
+class TestParticles(GeneratorContract):
+    """Guided by the best of several completions."""
+
+    method = "particles"
+
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("exact-prior", SPACE)
+
+
+@pytest.mark.slow
+class TestLargeSpace(GeneratorContract):
+    """A space that cannot be listed, where a chain of complete architectures is guided."""
+
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("exact-prior", nagkit.space("mobilenet-v3"), steps=4)
 
 
 class TestGrammar(GeneratorContract):
@@ -123,7 +157,7 @@ def test_steps_are_calls_of_the_belief():
 
     def belief(tokens):
         calls.append(len(tokens))
-        return uniform_belief(SPACE)(tokens)
+        return SPACE.belief(tokens)
 
     MaskedDiffusion(SPACE, belief, steps=3).sample(8, nagkit.Guidance(), np.random.default_rng(0))
     assert calls == [8, 8, 8]

@@ -15,6 +15,7 @@ LAYERS = (
         "nagkit.files",
         "nagkit.layout",
         "nagkit.owner",
+        "nagkit.sketch",
         "nagkit.threads",
     },
     {"nagkit.log", "nagkit.metrics", "nagkit.space"},
@@ -25,7 +26,9 @@ LAYERS = (
     {
         "nagkit.checks",
         "nagkit.curves",
+        "nagkit.drawings",
         "nagkit.figures",
+        "nagkit.looks",
         "nagkit.race",
         "nagkit.report",
         "nagkit.run",

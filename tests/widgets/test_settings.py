@@ -2,7 +2,7 @@ import pytest
 from nagkit_widgets.controls import Controls
 from nagkit_widgets.settings import EMBEDDED, Settings, available, benchmark, devices, goals, settings, stops
 
-from nagkit.benchmarks import NAMES
+from nagkit.benchmarks import NAMES, TABLES
 from nagkit.errors import ArgumentError
 
 
@@ -58,6 +58,11 @@ def test_a_public_table_is_offered_first_and_else_the_default(here, first, monke
     assert sorted(offered) == sorted(here or [first])
 
 
+def test_a_surrogate_is_not_offered_as_a_table(monkeypatch):
+    monkeypatch.setattr("nagkit.benchmarks.available", lambda: dict.fromkeys(NAMES, True))
+    assert set(available()) == set(TABLES) < set(NAMES)
+
+
 def test_lists_become_tuples():
     given = Settings(objectives=["params"], limits=[["flops", 50]])
     assert (given.objectives, given.limits) == (("params",), (("flops", 50.0),))
@@ -67,7 +72,7 @@ def test_a_table_that_is_not_here_is_not_opened(tmp_path, monkeypatch):
     monkeypatch.delenv("NAGKIT_UPSTREAM", raising=False)
     monkeypatch.setenv("NAGKIT_CACHE", str(tmp_path))
     opened = benchmark.cache_info()
-    assert Settings(table=NAMES[-1], objectives=("anything",)).table == NAMES[-1]
+    assert Settings(table=TABLES[-1], objectives=("anything",)).table == TABLES[-1]
     assert benchmark.cache_info() == opened
 
 

@@ -1,0 +1,68 @@
+"""How operations look: told apart by label, colour and outline.
+
+Colours are those of Okabe & Ito (2008).
+"""
+
+from typing import NamedTuple
+
+from nagkit.figures import GREY, safe
+
+
+class Look(NamedTuple):
+    """How an operation is told apart three times: by its label, its colour and its outline."""
+
+    label: str
+    colour: str | None
+    dash: str
+    width: float = 1.5
+
+
+LOOKS = {
+    "input": Look("input", None, "solid", 1.0),
+    "output": Look("output", None, "solid", 1.0),
+    "none": Look("none", None, "dot", 1.0),
+    "resize": Look("resize", None, "solid", 1.0),
+    "skip_connect": Look("skip", "#E69F00", "dash"),
+    "nor_conv_1x1": Look("conv 1×1", "#56B4E9", "solid"),
+    "nor_conv_3x3": Look("conv 3×3", "#0072B2", "solid", 3.0),
+    "avg_pool_3x3": Look("pool 3×3", "#009E73", "dashdot"),
+    "conv1x1-bn-relu": Look("conv 1×1", "#56B4E9", "solid"),
+    "conv3x3-bn-relu": Look("conv 3×3", "#0072B2", "solid", 3.0),
+    "maxpool3x3": Look("max pool 3×3", "#009E73", "dashdot"),
+}
+# Blocks of MobileNetV3: the kernel is the colour, the expansion the outline.
+LOOKS |= {
+    f"k{kernel}e{expansion}": Look(f"k{kernel}e{expansion}", colour, dash, width)
+    for kernel, colour in ((3, "#56B4E9"), (5, "#009E73"), (7, "#0072B2"))
+    for expansion, dash, width in ((3, "dash", 1.0), (4, "solid", 1.5), (6, "solid", 3.0))
+}
+_OTHERS = ("#F0E442", "#CC79A7", "#D55E00", "#56B4E9", "#E69F00")
+
+
+def look(operation: str) -> Look:
+    """The look of an operation; one that is not known gets a colour of its own name, always the same."""
+    if operation in LOOKS:
+        return LOOKS[operation]
+    kind = operation.partition(" ")[0]  # "resize 224", "k3e6 stage 2"
+    if kind in LOOKS:
+        return LOOKS[kind]._replace(label=safe(operation))
+    colour = _OTHERS[sum(operation.encode()) % len(_OTHERS)]
+    return Look(safe(operation.replace("_", " ")), colour, "longdash")
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def darker(colour: str) -> str:
+    """The colour of the outline of a box of this colour."""
+    return "#" + "".join(f"{round(channel * 0.55):02x}" for channel in _channels(colour))
+
+
+def ink_on(colour: str | None) -> str:
+    """Black or white, whichever reads better on the colour; mid-grey where the page shows through."""
+    if colour is None:
+        return GREY
+    linear = [(c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _channels(colour)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]  # WCAG 2.2, relative luminance
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
