@@ -143,8 +143,9 @@ def _writable(folder: Path) -> None:
 @click.option("--space", default="nas-bench-201", help="The search space to learn.")
 @click.option("--steps", default=500, type=click.IntRange(1), help="Training steps.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches.")
+@click.option("--process", default="masked", help="masked, or continuous where a space has no closed form for it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the one nagkit loads]")
-def train(space: str, steps: int, seed: int, out: Path | None) -> None:
+def train(space: str, steps: int, seed: int, process: str, out: Path | None) -> None:
     """Train the denoiser of a generator anew and write its weights."""
     from tqdm import tqdm
 
@@ -154,11 +155,11 @@ def train(space: str, steps: int, seed: int, out: Path | None) -> None:
     from nagkit.spaces import space as find_space
 
     chosen = find_space(space)
-    for lesson in (bar := tqdm(lessons(chosen, steps, seed), total=steps, unit="step", disable=None)):
+    for lesson in (bar := tqdm(lessons(chosen, steps, seed, process), total=steps, unit="step", disable=None)):
         if lesson.step % 50 == 0:
-            bar.set_postfix_str(f"bound {lesson.loss:.3f} nats")
-    file = out or weights(chosen)
-    how = f"{steps} steps, batch {BATCH}, seed {seed}"
+            bar.set_postfix_str(f"loss {lesson.loss:.3f} nats")
+    file = out or weights(chosen, process)
+    how = f"{steps} steps, batch {BATCH}, seed {seed}. For {process} diffusion"
     lesson.denoiser.save(file, f"Trained by nagkit {version('nagkit')} on uniform rows of {space}: {how}. MIT licence.")
     click.echo(file)
 

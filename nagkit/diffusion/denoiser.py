@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -33,13 +34,15 @@ class DenoiserShape:
     heads: int = 4
 
 
-class Denoiser(nn.Module):
-    """Partial tokens to logits of every slot."""
+class SlotTransformer(nn.Module):
+    """What the denoisers share: vectors of the slots, which see each other, to logits; and how they are kept."""
+
+    remedy = "`nagkit train`"
 
     def __init__(self, shape: DenoiserShape) -> None:
         super().__init__()
         self.shape = shape
-        self.symbol = nn.Embedding(shape.symbols + 1, shape.width)
+        self.symbol = self.entry(shape)
         self.place = nn.Parameter(torch.zeros(shape.slots, shape.width))
         block = nn.TransformerEncoderLayer(
             shape.width, shape.heads, 2 * shape.width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
@@ -48,18 +51,15 @@ class Denoiser(nn.Module):
         self.norm = nn.LayerNorm(shape.width)
         self.read = nn.Linear(shape.width, shape.symbols)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Logits (n, L, K) from tokens (n, L) in which ``UNDECIDED`` stands for open slots."""
-        held = torch.where(tokens == UNDECIDED, self.shape.symbols, tokens)
-        h = self.symbol(held) + self.place  # (n, L, D)
-        logits: torch.Tensor = self.read(self.norm(self.blocks(h)))  # (n, L, K)
-        return logits
+    @staticmethod
+    def entry(shape: DenoiserShape) -> nn.Module:
+        """What makes a vector of what a slot holds."""
+        raise NotImplementedError
 
-    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
-        """The same for NumPy, without gradients."""
-        self.eval()
-        with torch.inference_mode():
-            return self(torch.from_numpy(np.ascontiguousarray(tokens))).double().numpy()
+    def logits(self, entered: torch.Tensor) -> torch.Tensor:
+        """Logits (n, L, K) from what enters each slot (n, L, D)."""
+        found: torch.Tensor = self.read(self.norm(self.blocks(entered + self.place)))  # (n, L, K)
+        return found
 
     def save(self, path: Path, about: str) -> None:
         """Write weights, shape and a sentence of provenance as one safetensors file."""
@@ -67,28 +67,50 @@ class Denoiser(nn.Module):
         write_atomically(path, save(self.state_dict(), metadata=header))
 
 
-def untrained(space: SearchSpace, seed: int) -> Denoiser:
+class Denoiser(SlotTransformer):
+    """Partial tokens to logits of every slot."""
+
+    @staticmethod
+    def entry(shape: DenoiserShape) -> nn.Module:
+        """A vector for each symbol, and one for an open slot."""
+        return nn.Embedding(shape.symbols + 1, shape.width)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Logits (n, L, K) from tokens (n, L) in which ``UNDECIDED`` stands for open slots."""
+        return self.logits(self.symbol(torch.where(tokens == UNDECIDED, self.shape.symbols, tokens)))
+
+    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        """The same for NumPy, without gradients."""
+        self.eval()
+        with torch.inference_mode():
+            return self(torch.from_numpy(np.ascontiguousarray(tokens))).double().numpy()
+
+
+Kind = TypeVar("Kind", bound=SlotTransformer)
+
+
+def untrained(space: SearchSpace, seed: int, kind: type[Kind] = Denoiser) -> Kind:  # type: ignore[assignment]
     """A new denoiser for a space; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Denoiser(DenoiserShape(len(space.slots), int(space.radices.max())))
+        return kind(DenoiserShape(len(space.slots), int(space.radices.max())))
 
 
-def load(path: str | Path, space: SearchSpace) -> Denoiser:
+def load(path: str | Path, space: SearchSpace, kind: type[Kind] = Denoiser) -> Kind:  # type: ignore[assignment]
     """The denoiser of a space in a file that ``Denoiser.save`` wrote; a changed bit is noticed."""
     path = Path(path)
     if not path.is_file():
-        raise DataMissingError(f"There are no denoiser weights at {path}; `nagkit train` makes them.")
+        raise DataMissingError(f"There are no denoiser weights at {path}; {kind.remedy} makes them.")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         if header["sha256"] != _digest(weights):
             raise ValueError("its weights are not those that were saved")
-        denoiser = Denoiser(DenoiserShape(**json.loads(header["shape"])))
+        denoiser = kind(DenoiserShape(**json.loads(header["shape"])))
         denoiser.load_state_dict(weights)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
-        raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); `nagkit train` makes it anew.") from None
+        raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); {kind.remedy} makes it anew.") from None
     if (denoiser.shape.slots, denoiser.shape.symbols) != (len(space.slots), int(space.radices.max())):
         raise ArgumentError(
             f"path must hold a denoiser of {space.name}; {path} has one of {denoiser.shape.slots} slots with "

@@ -1,11 +1,12 @@
-"""Learning to denoise: cross-entropy on masked slots, weighted so that it bounds the log-likelihood.
+"""Learning to denoise: cross-entropy on what was masked, or on what noise has left.
 
 Notation: each row of a batch draws a mask rate t uniform in (0, 1]; a slot is masked with probability t and its loss
 weighs 1 / t (the continuous-time bound of masked diffusion with a linear schedule: Shi et al., 2024, eq. 4; Sahoo et
 al., 2024, eq. 10). The bound is attained by the true conditionals: on independent uniform slots it is L log K nats.
+For continuous diffusion a row draws noise instead, log sigma uniform, and its loss is the sum over all its slots.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from nagkit import arguments
-from nagkit.diffusion.denoiser import Denoiser, untrained
+from nagkit.diffusion.denoiser import Denoiser, SlotTransformer, untrained
+from nagkit.diffusion.noisy_denoiser import HIGH, LOW, NoisyDenoiser
 from nagkit.space import UNDECIDED, SearchSpace
 
 STEPS, BATCH, RATE, AVERAGE = 500, 256, 2e-3, 0.99
@@ -23,7 +25,7 @@ STEPS, BATCH, RATE, AVERAGE = 500, 256, 2e-3, 0.99
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """Training after ``step`` of ``steps``: the bound on this batch in nats an architecture, and the denoiser so far.
+    """Training after ``step`` of ``steps``: the loss of this batch in nats an architecture, and the denoiser so far.
 
     The denoiser is the exponential moving average of the weights, the one to keep.
     """
@@ -31,26 +33,29 @@ class Lesson:
     step: int
     steps: int
     loss: float
-    denoiser: Denoiser
+    denoiser: SlotTransformer
 
 
-def train(space: SearchSpace, steps: int = STEPS, seed: int = 0) -> Iterator[Lesson]:
-    """Lessons, one a step; the last holds the trained denoiser. Same seed and version: same weights, on one thread."""
+def train(space: SearchSpace, steps: int = STEPS, seed: int = 0, process: str = "masked") -> Iterator[Lesson]:
+    """Lessons, one a step; the last holds the trained denoiser of a process, ``"masked"`` or ``"continuous"``.
+
+    Same seed and version: same weights, on one thread.
+    """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
-    return _lessons(space, arguments.whole("steps", steps), arguments.seed("seed", seed))
+    kind, loss = _PROCESSES[arguments.one_of("process", process, PROCESSES)]
+    steps, seed = arguments.whole("steps", steps), arguments.seed("seed", seed)
+    return _lessons(space, steps, untrained(space, seed, kind), loss, np.random.default_rng(seed))
 
 
-def _lessons(space: SearchSpace, steps: int, seed: int) -> Iterator[Lesson]:
-    rng = np.random.default_rng(seed)
-    learner = untrained(space, seed)
+def _lessons(
+    space: SearchSpace, steps: int, learner: SlotTransformer, batch_loss: "Loss", rng: np.random.Generator
+) -> Iterator[Lesson]:
     average = deepcopy(learner)
     optimizer = torch.optim.AdamW(learner.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     for step in range(1, steps + 1):
         clean = torch.from_numpy(space.sample(BATCH, rng))  # (n, L)
-        rate = torch.from_numpy(1 - rng.random((BATCH, 1)))  # in (0, 1]
-        masked = torch.from_numpy(rng.random(clean.shape)) < rate
-        loss = bound(learner, clean, masked, rate)
+        loss = batch_loss(learner, clean, rng)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
@@ -68,3 +73,30 @@ def bound(denoiser: nn.Module, clean: torch.Tensor, masked: torch.Tensor, rate: 
     each = functional.cross_entropy(logits.transpose(1, 2), clean, reduction="none")  # (n, L)
     weighted: torch.Tensor = (each * masked / rate).sum(1)
     return weighted.mean()
+
+
+def noisy_loss(denoiser: nn.Module, clean: torch.Tensor, sigma: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
+    """The mean over the batch of the cross-entropy of all slots, given rows with noise sigma (n,) (nats)."""
+    corners = 2 * functional.one_hot(clean, normal.shape[2]) - 1
+    logits = denoiser(corners + sigma[:, None, None] * normal, sigma)
+    loss: torch.Tensor = functional.cross_entropy(logits.transpose(1, 2), clean, reduction="none").sum(1).mean()
+    return loss
+
+
+def _masked(learner: SlotTransformer, clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    rate = torch.from_numpy(1 - rng.random((BATCH, 1)))  # in (0, 1]
+    return bound(learner, clean, torch.from_numpy(rng.random(clean.shape)) < rate, rate)
+
+
+def _noisy(learner: SlotTransformer, clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    sigma = torch.from_numpy(np.exp(rng.uniform(np.log(LOW), np.log(HIGH), BATCH))).float()
+    normal = torch.from_numpy(rng.standard_normal((*clean.shape, learner.shape.symbols))).float()
+    return noisy_loss(learner, clean, sigma, normal)
+
+
+Loss = Callable[[SlotTransformer, torch.Tensor, np.random.Generator], torch.Tensor]
+_PROCESSES: dict[str, tuple[type[SlotTransformer], Loss]] = {
+    "masked": (Denoiser, _masked),
+    "continuous": (NoisyDenoiser, _noisy),
+}
+PROCESSES = tuple(_PROCESSES)

@@ -2,29 +2,47 @@
 
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from nagkit import arguments
 from nagkit.generators.generator import Generator  # first, as the module takes the name of the function below
 from nagkit.generators.masked_diffusion import MaskedDiffusion
 from nagkit.space import SearchSpace
 
-GENERATORS = ("masked-diffusion", "exact-prior")
+OPTIONS = {
+    "masked-diffusion": ("steps",),
+    "exact-prior": ("steps",),
+    "continuous-diffusion": ("sampler", "steps", "gradient", "published"),
+}
+GENERATORS = tuple(OPTIONS)
 
 
-def generator(name: str, space: SearchSpace, steps: int | None = None) -> Generator:
-    """A generator over a space: ``"masked-diffusion"`` with the trained denoiser, or ``"exact-prior"`` without one.
+def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
+    """A generator over a space.
 
-    ``steps`` is the number of denoising steps, at most one for each slot. The exact prior is for spaces whose law is
-    a product of uniform slots.
+    ``"masked-diffusion"`` has the trained denoiser, ``"exact-prior"`` none: it is for spaces whose law is a product of
+    uniform slots. Their option ``steps`` is the number of denoising steps, at most one for each slot.
+    ``"continuous-diffusion"`` follows the score of the space, with the options ``sampler`` (``"heun"``, ``"euler"``,
+    ``"em"`` or ``"pc"``), ``steps``, ``gradient`` (guided by a noise-conditional predictor instead of exactly) and
+    ``published`` (the gradient, with the sampler of DiffusionNAG).
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
-    if arguments.one_of("generator", name, GENERATORS) == "exact-prior":
-        return MaskedDiffusion(space, space.belief, steps)
+    arguments.one_of("generator", name, GENERATORS)
+    for option in options:
+        arguments.one_of(f"option of {name}", option, OPTIONS[name])
+    if name == "continuous-diffusion":
+        from nagkit.generators.continuous_diffusion import ContinuousDiffusion, posterior_of, settings
+
+        chosen = settings(space, **options)
+        return ContinuousDiffusion(space, posterior_of(space, weights(space, "continuous")), *chosen)
+    if name == "exact-prior":
+        return MaskedDiffusion(space, space.belief, **options)
     from nagkit.diffusion.denoiser import load
 
-    return MaskedDiffusion(space, load(weights(space), space).belief, steps)
+    return MaskedDiffusion(space, load(weights(space), space).belief, **options)
 
 
-def weights(space: SearchSpace) -> Path:
-    """Where the trained denoiser of a space lies; ``nagkit train`` remakes it."""
-    return Path(str(resources.files("nagkit_data"))) / "weights" / f"{space.name}.safetensors"
+def weights(space: SearchSpace, process: str = "masked") -> Path:
+    """Where the trained denoiser of a space and a diffusion process lies; ``nagkit train`` remakes it."""
+    name = space.name if process == "masked" else f"{space.name}-{process}"
+    return Path(str(resources.files("nagkit_data"))) / "weights" / f"{name}.safetensors"

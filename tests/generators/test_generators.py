@@ -6,6 +6,7 @@ import pytest
 import nagkit
 from blocks import Blocks
 from nagkit.checks.generator import FIRST, GeneratorContract
+from nagkit.diffusion.continuous import Sampler
 from nagkit.errors import ArgumentError
 from nagkit.generators import GENERATORS
 from nagkit.generators.masked_diffusion import MaskedDiffusion
@@ -95,6 +96,40 @@ class TestGrammar(GeneratorContract):
         return nagkit.generator("exact-prior", Blocks())
 
 
+class TestContinuousDiffusion(GeneratorContract):
+    @pytest.fixture(params=["heun", "euler"])
+    def generator(self, request):
+        return nagkit.generator("continuous-diffusion", SPACE, sampler=request.param)
+
+
+class TestEulerMaruyama(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("continuous-diffusion", SPACE, sampler="em", steps=30)
+
+
+@pytest.mark.slow
+class TestPredictorCorrector(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("continuous-diffusion", SPACE, sampler="pc", steps=30)
+
+
+@pytest.mark.slow
+class TestGradient(GeneratorContract):
+    """Guided as published: a predictor's gradient is weaker, but keeps every promise."""
+
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("continuous-diffusion", SPACE, gradient=True)
+
+
+class TestContinuousDiffusionUnderAGrammar(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("continuous-diffusion", Blocks())
+
+
 @pytest.mark.parametrize("logits", [np.full((4, 6, 5), np.nan), np.zeros((4, 6, 4)), np.zeros(3)])
 def test_a_belief_that_is_none_is_refused(logits):
     with pytest.raises(ArgumentError, match=r"belief must give logits of shape \(4, 6, 5\) without NaN"):
@@ -109,7 +144,7 @@ def test_a_space_by_name_is_refused(name):
 
 
 def test_every_generator_has_its_contract_here():
-    assert GENERATORS == ("masked-diffusion", "exact-prior")
+    assert GENERATORS == ("masked-diffusion", "exact-prior", "continuous-diffusion")
 
 
 @pytest.mark.usefixtures("as_a_user")
@@ -134,6 +169,40 @@ def test_steps_are_calls_of_the_belief():
 
     MaskedDiffusion(SPACE, belief, steps=3).sample(8, nagkit.Guidance(), np.random.default_rng(0))
     assert calls == [8, 8, 8]
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_an_unknown_option_is_answered_with_the_nearest():
+    with pytest.raises(ArgumentError, match=r"option of continuous-diffusion .* Did you mean 'sampler'"):
+        nagkit.generator("continuous-diffusion", SPACE, samplers="heun")
+    with pytest.raises(ArgumentError, match="option of exact-prior must be one of 'steps'"):
+        nagkit.generator("exact-prior", SPACE, sampler="heun")
+
+
+@pytest.mark.parametrize("given", [{"sampler": "heun"}, {"steps": 10}])
+def test_published_settings_are_not_mixed_with_others(given):
+    with pytest.raises(ArgumentError, match="leave out sampler and steps"):
+        nagkit.generator("continuous-diffusion", SPACE, published=True, **given)
+
+
+def test_the_published_settings_are_those_of_the_released_code():
+    for space, high in (("nas-bench-201", 5.0), ("mobilenet-v3", 1.0)):
+        generator = nagkit.generator("continuous-diffusion", nagkit.space(space), published=True)
+        assert generator.sampler == Sampler("pc", 1000, 0.1, high, centred=False) and generator.gradient
+
+
+def test_continuous_diffusion_knows_one_method_of_guidance():
+    guidance = nagkit.Guidance(1, [nagkit.Objective(FIRST, lambda tokens: tokens.sum(1) * 1.0)], method="first-order")
+    with pytest.raises(ArgumentError, match="must have the method 'tilt'; it has 'first-order'"):
+        nagkit.generator("continuous-diffusion", SPACE).sample(2, guidance, np.random.default_rng(0))
+
+
+def test_limits_are_refused_where_no_table_can_keep_them():
+    space = nagkit.space("mobilenet-v3")
+    small = nagkit.Constraint(FIRST, lambda tokens: space.params(tokens) * 1.0, high=5e6)
+    generator = nagkit.generator("continuous-diffusion", space, gradient=True)
+    with pytest.raises(ArgumentError, match="constraints must be left out where a space is too large"):
+        generator.sample(2, nagkit.Guidance(constraints=[small]), np.random.default_rng(0))
 
 
 def test_guidance_changes_the_picture_not_the_noise():
