@@ -3,8 +3,8 @@
 Notation: n samples, L slots, K symbols, k_l of them in slot l; x clean, y noisy. At time t a symbol is its own with
 probability 1 - t, otherwise any of its slot, equally likely (Austin et al., 2021, *Structured denoising diffusion
 models in discrete state-spaces*, appendix A.2.1, in continuous time). Backwards, a clean architecture is drawn given
-the noisy one, here by a ``Chain`` with what the noisy symbols tell as evidence, so that guidance and grammar hold for it
-as a whole; then noise is put back for the next, earlier time.
+the noisy one, here by a ``Chain`` with what the noisy symbols tell as evidence, so that guidance and grammar hold for
+it as a whole; then noise is put back for the next, earlier time.
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,8 @@ from nagkit.space import SearchSpace
 OPTIONS = {
     "masked-diffusion": ("steps",),
     "exact-prior": ("steps",),
-    "continuous-diffusion": ("sampler", "steps", "gradient", "published"),
+    "uniform-diffusion": ("steps",),
+    "continuous-diffusion": ("sampler", "steps", "published"),
 }
 GENERATORS = tuple(OPTIONS)
 
@@ -20,11 +21,11 @@ GENERATORS = tuple(OPTIONS)
 def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     """A generator over a space.
 
-    ``"masked-diffusion"`` has the trained denoiser, ``"exact-prior"`` none: it is for spaces whose law is a product of
-    uniform slots. Their option ``steps`` is the number of denoising steps, at most one for each slot.
-    ``"continuous-diffusion"`` follows the score of the space, with the options ``sampler`` (``"heun"``, ``"euler"``,
-    ``"em"`` or ``"pc"``), ``steps``, ``gradient`` (guided by a noise-conditional predictor instead of exactly) and
-    ``published`` (the gradient, with the sampler of DiffusionNAG).
+    ``"masked-diffusion"`` has the trained denoiser, ``"exact-prior"`` the law of the space instead. Their option
+    ``steps`` is the number of denoising steps, at most one for each slot. ``"uniform-diffusion"`` changes all slots to
+    the end, in ``steps`` rounds. ``"continuous-diffusion"`` follows the score of the space, with the options
+    ``sampler`` (``"heun"``, ``"euler"``, ``"em"`` or ``"pc"``), ``steps``, and ``published`` (the sampler of
+    DiffusionNAG, which was guided by ``Guidance(method="gradient")``).
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     arguments.one_of("generator", name, GENERATORS)
@@ -33,8 +34,11 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     if name == "continuous-diffusion":
         from nagkit.generators.continuous_diffusion import ContinuousDiffusion, posterior_of, settings
 
-        chosen = settings(space, **options)
-        return ContinuousDiffusion(space, posterior_of(space, weights(space, "continuous")), *chosen)
+        return ContinuousDiffusion(space, posterior_of(space, weights(space, "continuous")), settings(space, **options))
+    if name == "uniform-diffusion":
+        from nagkit.generators.uniform_diffusion import UniformDiffusion
+
+        return UniformDiffusion(space, **options)
     if name == "exact-prior":
         return MaskedDiffusion(space, space.belief, **options)
     from nagkit.diffusion.denoiser import load

@@ -17,8 +17,11 @@ from nagkit.space import SearchSpace
 class FramedGenerator(ABC):
     """A generator that makes a guide of a guidance once, and frames under it.
 
-    A guidance of strength 0 without constraints has no guide: it is unguided sampling, bit for bit.
+    A guidance of strength 0 without constraints has no guide: it is unguided sampling, bit for bit. ``methods`` are
+    those of ``Guidance`` that it knows.
     """
+
+    methods: tuple[str, ...] = ("tilt", "first-order", "particles")
 
     def __init__(self, space: SearchSpace) -> None:
         self.space = arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
@@ -29,6 +32,8 @@ class FramedGenerator(ABC):
         arguments.whole("n", n, high=1_000_000)
         arguments.generator("rng", rng)
         arguments.instance("guidance", guidance, Guidance, "nagkit.Guidance()")
+        if guidance.steers:
+            arguments.one_of(f"method of guidance of a {type(self).__name__}", guidance.method, self.methods)
         return self._frames(n, self.guide(guidance) if guidance.steers else None, rng)
 
     def sample(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:

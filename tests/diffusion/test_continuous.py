@@ -166,7 +166,7 @@ def test_validity_by_threshold_wants_one_symbol_in_each_slot_and_the_grammar():
 @pytest.mark.slow
 def test_with_the_exact_score_the_published_sampler_is_valid_by_threshold_too():
     generator = ContinuousDiffusion(SPACE, unguided(SPACE), Sampler("pc", 1000, 0.1, 5.0, centred=False))
-    *_, last = generator.states(256, nagkit.Guidance(), np.random.default_rng(0))
+    *_, last = generator.states(256, None, np.random.default_rng(0))
     assert valid_by_threshold(SPACE, last.x).mean() > 0.99
 
 

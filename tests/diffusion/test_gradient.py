@@ -75,9 +75,10 @@ def test_the_same_guidance_gives_the_same_gradient_and_leaves_global_randomness_
 def test_a_space_that_cannot_be_listed_is_guided_too():
     space = nagkit.space("mobilenet-v3")
     small = nagkit.Objective(nagkit.Metric("params", "count", "min"), lambda tokens: space.params(tokens).astype(float))
-    generator = nagkit.generator("continuous-diffusion", space, gradient=True)
+    generator = nagkit.generator("continuous-diffusion", space)
     free, guided = (
-        generator.sample(200, nagkit.Guidance(strength, [small]), np.random.default_rng(0)) for strength in (0, 3)
+        generator.sample(200, nagkit.Guidance(strength, [small], method="gradient"), np.random.default_rng(0))
+        for strength in (0, 3)
     )
     space.check(guided)
     assert space.params(guided).mean() < space.params(free).mean() - space.params(free).std() / 2

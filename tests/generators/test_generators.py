@@ -10,7 +10,6 @@ from nagkit.diffusion.continuous import Sampler
 from nagkit.errors import ArgumentError
 from nagkit.generators import GENERATORS
 from nagkit.generators.masked_diffusion import MaskedDiffusion
-from nagkit.generators.uniform_diffusion import UniformDiffusion
 
 SPACE = nagkit.space("nas-bench-201")
 
@@ -49,14 +48,14 @@ class TestStubbornBelief(GeneratorContract):
 class TestUniformDiffusion(GeneratorContract):
     @pytest.fixture
     def generator(self):
-        return UniformDiffusion(SPACE)
+        return nagkit.generator("uniform-diffusion", SPACE)
 
 
 @pytest.mark.slow
 class TestUniformDiffusionInALargeSpace(GeneratorContract):
     @pytest.fixture
     def generator(self):
-        return UniformDiffusion(nagkit.space("mobilenet-v3"), steps=2)
+        return nagkit.generator("uniform-diffusion", nagkit.space("mobilenet-v3"), steps=2)
 
 
 class TestFirstOrder(GeneratorContract):
@@ -119,9 +118,11 @@ class TestPredictorCorrector(GeneratorContract):
 class TestGradient(GeneratorContract):
     """Guided as published: a predictor's gradient is weaker, but keeps every promise."""
 
+    method = "gradient"
+
     @pytest.fixture
     def generator(self):
-        return nagkit.generator("continuous-diffusion", SPACE, gradient=True)
+        return nagkit.generator("continuous-diffusion", SPACE)
 
 
 class TestContinuousDiffusionUnderAGrammar(GeneratorContract):
@@ -144,7 +145,7 @@ def test_a_space_by_name_is_refused(name):
 
 
 def test_every_generator_has_its_contract_here():
-    assert GENERATORS == ("masked-diffusion", "exact-prior", "continuous-diffusion")
+    assert GENERATORS == ("masked-diffusion", "exact-prior", "uniform-diffusion", "continuous-diffusion")
 
 
 @pytest.mark.usefixtures("as_a_user")
@@ -188,19 +189,19 @@ def test_published_settings_are_not_mixed_with_others(given):
 def test_the_published_settings_are_those_of_the_released_code():
     for space, high in (("nas-bench-201", 5.0), ("mobilenet-v3", 1.0)):
         generator = nagkit.generator("continuous-diffusion", nagkit.space(space), published=True)
-        assert generator.sampler == Sampler("pc", 1000, 0.1, high, centred=False) and generator.gradient
+        assert generator.sampler == Sampler("pc", 1000, 0.1, high, centred=False)
 
 
-def test_continuous_diffusion_knows_one_method_of_guidance():
+def test_a_method_of_guidance_that_a_generator_does_not_know_is_refused():
     guidance = nagkit.Guidance(1, [nagkit.Objective(FIRST, lambda tokens: tokens.sum(1) * 1.0)], method="first-order")
-    with pytest.raises(ArgumentError, match="must have the method 'tilt'; it has 'first-order'"):
+    with pytest.raises(ArgumentError, match="method of guidance of a ContinuousDiffusion must be one of 'tilt'"):
         nagkit.generator("continuous-diffusion", SPACE).sample(2, guidance, np.random.default_rng(0))
 
 
 def test_limits_are_refused_where_no_table_can_keep_them():
     space = nagkit.space("mobilenet-v3")
     small = nagkit.Constraint(FIRST, lambda tokens: space.params(tokens) * 1.0, high=5e6)
-    generator = nagkit.generator("continuous-diffusion", space, gradient=True)
+    generator = nagkit.generator("continuous-diffusion", space)
     with pytest.raises(ArgumentError, match="constraints must be left out where a space is too large"):
         generator.sample(2, nagkit.Guidance(constraints=[small]), np.random.default_rng(0))
 
