@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from nagkit import arguments
 from nagkit.errors import ArgumentError, NagkitError
 
 
@@ -139,14 +140,46 @@ def _writable(folder: Path) -> None:
 
 
 @app.command()
-@click.argument("name", type=click.Choice(["masked-diffusion"]), default="masked-diffusion", expose_value=False)
+@click.argument("name", type=click.Choice(["masked-diffusion", "transfer"]), default="masked-diffusion")
 @click.option("--space", default="nas-bench-201", help="The search space to learn.")
-@click.option("--steps", default=500, type=click.IntRange(1), help="Training steps.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches.")
+@click.option("--steps", default=500, type=click.IntRange(1), help="Training steps of masked-diffusion.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches of masked-diffusion.")
 @click.option("--process", default="masked", help="masked, or continuous where a space has no closed form for it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the one nagkit loads]")
-def train(space: str, steps: int, seed: int, process: str, out: Path | None) -> None:
-    """Train the denoiser of a generator anew and write its weights."""
+@click.pass_context
+def train(  # noqa: PLR0913, PLR0917 - one for each option
+    ctx: click.Context, name: str, space: str, steps: int, seed: int, process: str, out: Path | None
+) -> None:
+    """Train NAME anew and write its weights: the denoiser of a generator, or the predictor for unseen data sets."""
+    if name == "masked-diffusion":
+        _train_denoiser(space, steps, seed, process, out)
+        return
+    for option in ("steps", "seed", "process"):
+        if ctx.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+            raise ArgumentError(
+                f"--{option} is for masked-diffusion; transfer is learned in closed form. Leave it out."
+            )
+    arguments.one_of("space of the tasks to learn from", space, ["nas-bench-201"])
+    _train_transfer(out)
+
+
+def _train_transfer(out: Path | None) -> None:
+    from tqdm import tqdm
+
+    from nagkit.predictors import transfer
+    from nagkit.predictors.meta_training import experiences, learn
+
+    told = list(tqdm(experiences(), unit="task", disable=None))
+    found = learn(told)
+    file = out or transfer.weights(found.space)
+    count = sum(len(each.tokens) for each in told)
+    found.save(
+        file, f"Learned by nagkit {version('nagkit')} from {count:,} trainings on {len(told)} tasks. MIT licence."
+    )
+    click.echo(file)
+
+
+def _train_denoiser(space: str, steps: int, seed: int, process: str, out: Path | None) -> None:
     from tqdm import tqdm
 
     from nagkit.diffusion.training import BATCH

@@ -119,6 +119,35 @@ def test_wrong_options_are_refused():
 
 
 @pytest.mark.slow
+def test_what_transfers_is_learned_anew_into_a_file_that_loads(tmp_path, monkeypatch):
+    from nagkit.predictors import meta_training
+    from nagkit.predictors.transfer import TransferPredictor
+
+    few = list(
+        meta_training.experiences(["digits/worlds/all-photo", "digits/worlds/low-faint", "digits/worlds/odd-noisy"])
+    )
+    monkeypatch.setattr(meta_training, "experiences", lambda: iter(few))
+    file = tmp_path / "t.safetensors"
+    assert nagkit("train", "transfer", "--out", str(file)).exit_code == 0
+    assert TransferPredictor.load(space("nas-bench-201"), file).tasks == tuple(each.name for each in few)
+    with safe_open(file, framework="np") as opened:
+        assert "trainings on 3 tasks" in opened.metadata()["about"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--steps", "3"], "--steps is for masked-diffusion"),
+        (["--seed", "3"], "--seed is for masked-diffusion"),
+        (["--space", "mobilenet-v3"], "must be one of 'nas-bench-201'"),
+    ],
+)
+def test_options_of_another_training_are_refused(words, said):
+    told = nagkit("train", "transfer", *words)
+    assert told.exit_code == 2
+    assert said in told.stderr
+
+
 def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
     file = tmp_path / "weights.safetensors"
     told = program("train", "--steps", "2", "--seed", "3", "--out", str(file))

@@ -32,6 +32,7 @@ LAYERS = (
         "nagkit.race",
         "nagkit.report",
         "nagkit.run",
+        "nagkit.shortlist",
         "nagkit.standings",
         "nagkit.study",
     },

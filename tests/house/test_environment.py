@@ -14,7 +14,6 @@ from packaging.specifiers import SpecifierSet
 NEVER_IMPORTED = {
     "anywidget": "the live figures of plotly are anywidgets",
     "jupyterlab": "the place where notebooks are open",
-    "pillow": "scikit-learn reads its photographs with it",
     "torch-geometric": "for graph neural networks, which are to come",
 }
 
@@ -57,7 +56,7 @@ def test_what_is_imported_is_required_and_the_other_way_round(project, package):
     modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     modules = {module.split(".")[0] for module in modules} - sys.stdlib_module_names
     modules = {module for module in modules if not module.startswith("nagkit")}
-    imported = {_plain({"sklearn": "scikit-learn"}.get(module, module)) for module in modules}
+    imported = {_plain({"PIL": "pillow", "sklearn": "scikit-learn"}.get(module, module)) for module in modules}
     assert imported - required - optional == set()
     assert required - imported == set(NEVER_IMPORTED)
 
