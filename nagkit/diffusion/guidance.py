@@ -22,8 +22,8 @@ class Guidance:
     ``method`` says how the guided law is reached. ``"tilt"``: exactly where a space can be listed, else by moves that
     are corrected by the objectives. ``"first-order"``: by what each symbol adds, which asks objectives for a few
     thousand values only, however many samples are drawn. ``"particles"``: by the best of several completions.
-    ``"gradient"``: in continuous diffusion alone, by the gradient of a predictor that is told the noise, as DiffusionNAG
-    was published.
+    ``"gradient"``: in continuous diffusion alone, by the gradient of a predictor that is told the noise, as
+    DiffusionNAG was published.
     """
 
     strength: float = 0.0
