@@ -120,12 +120,21 @@ class Energy:
         return np.where(pressure == 0, step, released)  # what is released does not turn into its opposite
 
 
-def drawn(space: SearchSpace, logits: Float[np.ndarray, "n L K"], rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
-    """Architectures drawn slot by slot, structure first, from these logits among what is legal so far."""
-    tokens = np.full(logits.shape[:2], UNDECIDED)
+def drawn(
+    space: SearchSpace,
+    logits: Float[np.ndarray, "n L K"],
+    rng: np.random.Generator,
+    given: Int[np.ndarray, "n L"] | None = None,
+) -> Int[np.ndarray, "n L"]:
+    """Architectures drawn slot by slot, structure first, from these logits among what is legal so far.
+
+    What is decided in ``given`` stays.
+    """
+    tokens = np.full(logits.shape[:2], UNDECIDED) if given is None else given.copy()
     for slot in np.argsort([slot.phase for slot in space.slots], kind="stable"):
         legal = space.legal_in(tokens, int(slot))
-        tokens[:, slot] = np.where(legal, logits[:, slot] + rng.gumbel(size=legal.shape), -np.inf).argmax(1)
+        symbol = np.where(legal, logits[:, slot] + rng.gumbel(size=legal.shape), -np.inf).argmax(1)
+        tokens[:, slot] = np.where(tokens[:, slot] == UNDECIDED, symbol, tokens[:, slot])
     return tokens
 
 

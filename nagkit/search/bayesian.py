@@ -20,7 +20,7 @@ from nagkit.search.acquisition import (
 )
 from nagkit.search.archived import ArchivedSearch
 from nagkit.search.belief import Belief, Kernels
-from nagkit.search.elite import like
+from nagkit.search.candidates import ELITE, LEAST_ODDS, SOURCES, Candidates
 from nagkit.search.scalarised import scalarised
 
 ACQUISITIONS = {  # by how many objectives they are for
@@ -28,29 +28,28 @@ ACQUISITIONS = {  # by how many objectives they are for
     2: ("ucb", "thompson", "ehvi", "qlognehvi"),
     3: ("ucb", "thompson", "qlognehvi"),  # or more
 }
-ELITE = 10  # architectures around which candidates are looked for
-DRAWS, UNIFORM = 200, 60  # candidates: from the law of the elite, and from the whole space, which is at least a tenth
-LEAST_ODDS = 0.1  # of meeting the constraints: what is less likely to is not asked for
 
 
 class BayesianSearch(ArchivedSearch):
     """Asks for the candidate of which the acquisition expects most.
 
-    Candidates are draws from the law of the slots among the best, all edits of the best, and uniform draws. Several
-    objectives become one by Chebyshev weights that are drawn anew for each question (Knowles, 2006), or by the expected
-    gain of hypervolume, in scores by rank (``"ehvi"``). Until an architecture meets all measured constraints, the
-    likeliest to do so is asked for; then what meets them with odds of one in ten or better, as the best often lie just
-    inside a bound.
+    Candidates are draws from the law of the slots among the best, all edits of the best, and uniform draws, or what
+    ``candidates`` names. Several objectives become one by Chebyshev weights that are drawn anew for each question
+    (Knowles, 2006), or by the expected gain of hypervolume, in scores by rank (``"ehvi"``). Until an architecture meets
+    all measured constraints, the likeliest to do so is asked for; then what meets them with odds of one in ten or
+    better, as the best often lie just inside a bound.
 
     Args:
         initial: how many random architectures come first
         acquisition: ``"ucb"``; for one objective also ``"ei"``, ``"pi"``; for two ``"ehvi"``; for two and
             more ``"qlognehvi"``, by BoTorch; for any ``"thompson"``
         betas: how many standard deviations above the mean ``"ucb"`` looks, from question to question in turn
+        candidates: where they come from, some of ``"elite"``, ``"mutation"``, ``"random"``, and ``"guided"``, which is
+            diffusion guided by what the search believes
     """
 
     name = "bayesian"
-    options = ("initial", "acquisition", "betas")
+    options = ("initial", "acquisition", "betas", "candidates")
 
     def __init__(
         self,
@@ -58,6 +57,7 @@ class BayesianSearch(ArchivedSearch):
         initial: int = 6,
         acquisition: str = "ucb",
         betas: Sequence[float] = (0.0, 2.0, 4.0, 6.0),
+        candidates: Sequence[str] = ("elite", "mutation", "random"),
         **named: Any,
     ) -> None:
         super().__init__(*given, **named)
@@ -69,11 +69,19 @@ class BayesianSearch(ArchivedSearch):
         self.betas = [arguments.real("betas", beta, 0, 100) for beta in arguments.several("betas", betas, Real)]
         if not self.betas:
             raise ArgumentError("betas must hold at least one number from 0 to 100.")
+        self.candidates = list(arguments.several("candidates", candidates, str))
+        for source in self.candidates or [""]:
+            arguments.one_of("each of candidates", source, SOURCES)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is learned yet."""
         self._kernels = Kernels()
+        self._source = Candidates(self.candidates, self._kernels)
 
     def _restore(self, state: dict[str, Any]) -> None:
         super()._restore(state)
-        self._kernels = Kernels()
+        self._begin()
 
     def _propose(self) -> Int[np.ndarray, "k L"]:
         finite = np.isfinite(self.archive.values).all(1).sum()
@@ -81,7 +89,7 @@ class BayesianSearch(ArchivedSearch):
             return self.archive.fresh(1, self.rng)
         belief, weights = Belief(self.archive, self._kernels), self.rng.dirichlet(np.ones(len(self.objectives)))
         order = np.lexsort((-scalarised(belief.scores, weights), ~belief.feasible))
-        candidates = self._candidates(belief.tokens[order[:ELITE]])
+        candidates = self._source.drawn(self.archive, belief.tokens[order[:ELITE]], self.rng)
         if not len(candidates):
             return self.archive.fresh(1, self.rng)
         odds = belief.odds(candidates)
@@ -89,14 +97,6 @@ class BayesianSearch(ArchivedSearch):
             gains = self._gains(belief, candidates, weights)
             odds = np.where(odds >= min(LEAST_ODDS, odds.max()), gains, -np.inf)
         return candidates[[odds.argmax()]]
-
-    def _candidates(self, elite: Int[np.ndarray, "e L"]) -> Int[np.ndarray, "m L"]:
-        """Architectures that may be asked for, most of them like the elite, which comes best first."""
-        near = self.space.neighbours(elite).reshape(-1, elite.shape[1])
-        drawn = like(self.space, elite, DRAWS, self.rng)
-        spread = self.space.sample(max(UNIFORM, (len(drawn) + len(near)) // 9 + 1), self.rng)
-        rows = np.concatenate([drawn, near, spread])
-        return rows[self.archive.new(rows)]
 
     def _gains(
         self, belief: Belief, candidates: Int[np.ndarray, "m L"], weights: Float[np.ndarray, "k"]

@@ -35,9 +35,9 @@ class Kernels(dict[tuple[int, int], Kernel]):
         return self[column, count]
 
 
-def settled(count: int) -> int:
+def settled(count: int, growth: float = GROWTH) -> int:
     """The first so many of ``count`` labels, from which something is learned that then stays for a while."""
-    return min(count, math.ceil(GROWTH ** math.floor(math.log(count, GROWTH))))
+    return min(count, math.ceil(growth ** math.floor(math.log(count, growth))))
 
 
 class Belief:

@@ -1,0 +1,99 @@
+"""Where the candidates of a Bayesian search come from.
+
+Notation: m candidates, L slots, k objectives.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from nagkit.diffusion.energy import Energy, drawn
+from nagkit.diffusion.guidance import Guidance
+from nagkit.errors import UnsatisfiableError
+from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.search.archive import Archive
+from nagkit.search.belief import Belief, Kernels, settled
+from nagkit.search.elite import like
+from nagkit.space import UNDECIDED
+
+SOURCES = ("elite", "mutation", "random", "guided")
+ELITE = 10  # architectures around which candidates are looked for
+DRAWS = 200  # from the law of the elite
+UNIFORM, ALONE = 60, 1_000  # random ones beside others, of which they are at least a tenth, and alone
+GUIDED, STRENGTH = 300, 2.0  # guided ones, and how strongly
+MASKED = 0.6  # of their slots at most, so that the best lead to others that differ a little or a lot
+LEAST_ODDS = 0.1  # of meeting the constraints: what is less likely to is not asked for
+
+EXPECTED, FEASIBLE = Metric("expected", "sd", "max"), Metric("feasible", "odds", "max")
+
+
+class Candidates:
+    """Candidates from several sources at once.
+
+    ``"elite"``: draws from the law of the slots among the best; ``"mutation"``: all edits of the best; ``"random"``:
+    draws from the whole space; ``"guided"``: masked diffusion begun at the best, of which a part is masked again and
+    decided anew, guided by what is expected (to first order, as candidates are judged afterwards).
+    """
+
+    def __init__(self, sources: Sequence[str], kernels: Kernels) -> None:
+        self.sources, self.kernels = sources, kernels
+        self._guide: tuple[int, Energy | None] | None = None  # from so many labels
+
+    def drawn(
+        self, archive: Archive, elite: Int[np.ndarray, "e L"], rng: np.random.Generator
+    ) -> Int[np.ndarray, "m L"]:
+        """Candidates that may be asked for; ``elite`` are the best that were told, best first."""
+        space, parts = archive.space, []
+        if "elite" in self.sources:
+            parts.append(like(space, elite, DRAWS, rng))
+        if "mutation" in self.sources:
+            parts.append(space.neighbours(elite).reshape(-1, elite.shape[1]))
+        if "guided" in self.sources:
+            parts.append(self._guided(archive, elite, rng))
+        if "random" in self.sources:
+            others = sum(map(len, parts))
+            parts.append(space.sample(max(UNIFORM, others // 9 + 1) if others else ALONE, rng))
+        rows = np.concatenate(parts)
+        return rows[archive.new(rows)] if len(rows) else rows
+
+    def _guided(self, archive: Archive, elite: np.ndarray, rng: np.random.Generator) -> Int[np.ndarray, "m L"]:
+        weights = np.arange(len(elite), 0, -1.0)
+        rows = elite[rng.choice(len(elite), GUIDED, p=weights / weights.sum())]
+        masked = rng.random(rows.shape) < rng.uniform(0, MASKED, (GUIDED, 1))
+        for slot, others in enumerate(archive.space.tied):
+            masked[:, others[others >= 0]] |= masked[:, [slot]]
+        energy = self._energy(archive)
+        if energy is None:
+            return archive.tokens[:0]
+        rows = np.where(masked, UNDECIDED, rows)
+        direction = rng.integers(len(energy.directions), size=GUIDED)
+        return drawn(archive.space, archive.space.belief(rows) + energy.sums[direction], rng, rows)
+
+    def _energy(self, archive: Archive) -> Energy | None:
+        """What guides: it follows from the first labels, so many that it stays for a while.
+
+        A search that was interrupted so finds the same again. ``None`` where nothing seems feasible yet.
+        """
+        count = settled(len(archive))
+        if self._guide is None or self._guide[0] != count:
+            first = Archive(archive.space, archive.objectives, archive.constraints, archive.identity)
+            first.add(archive.tokens[:count], archive.values[:count])
+            try:
+                self._guide = count, Energy(archive.space, _guidance(Belief(first, self.kernels), archive))
+            except UnsatisfiableError:
+                self._guide = count, None
+        return self._guide[1]
+
+
+def _guidance(belief: Belief, archive: Archive) -> Guidance:
+    wishes = [Objective(EXPECTED, partial(_expected, belief, j)) for j in range(len(archive.objectives))]
+    limits = [constraint for constraint in archive.constraints if constraint.exact]
+    if len(limits) < len(archive.constraints) and belief.feasible.any():
+        limits.append(Constraint(FEASIBLE, belief.odds, low=LEAST_ODDS))
+    return Guidance(STRENGTH, wishes, limits, method="first-order")
+
+
+def _expected(belief: Belief, objective: int, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+    return belief.expected(tokens)[0][:, objective]
