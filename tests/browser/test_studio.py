@@ -1,9 +1,12 @@
 """The studio as a person meets it: JupyterLab in Chromium, a mouse and a keyboard."""
 
 import re
+import shutil
 import time
 
 import pytest
+
+from nagkit.benchmarks.registry import cache_folder
 
 NOTEBOOK = "notebooks/studio.ipynb"
 PICTURE = ".js-plotly-plot"
@@ -20,10 +23,17 @@ LONELIEST_DOT = f"""() => {{
     const room = dot => Math.min(...others(dot).map(other => Math.hypot(other.x - dot.x, other.y - dot.y)));
     return dots.sort((a, b) => room(b) - room(a))[0];
 }}"""
+SENTENCES = "() => [...document.querySelectorAll('.nagkit .said')].map(e => e.textContent)"
 NAMELESS = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .flatMap(area => [...area.querySelectorAll('select, button, input:not([type=hidden])')])
     .filter(e => !(e.labels?.length || e.innerText?.trim() || e.title || e.ariaLabel))
     .map(e => e.outerHTML.slice(0, 200))"""
+
+
+@pytest.fixture
+def untimed(jupyter_root):
+    """No network was timed here before, as the kernels' cache says."""
+    shutil.rmtree(cache_folder() / "timings", ignore_errors=True)
 
 
 @pytest.fixture
@@ -89,4 +99,35 @@ def test_the_dag_denoises_frame_by_frame_and_stop_is_heard(studio, outside):
     print(f"Stop was seen after {waited:.3f} s")
     assert waited < 3  # alone on a machine about 0.2 s; this one may be busy
     assert 0 < len(page.evaluate(DOTS)) < 200
+    assert outside == []
+
+
+@pytest.mark.usefixtures("untimed")
+def test_this_machine_is_timed_and_becomes_a_limit(studio, outside):
+    page = studio.page
+    devices = page.get_by_label("Device", exact=True)
+    here = "This\N{NO-BREAK SPACE}machine"
+    assert here not in devices.locator("option").all_inner_texts()
+    networks = page.get_by_label("Networks", exact=True)
+    networks.fill("20")
+    networks.press("Tab")
+    button(page, "Time this machine").focus()
+    page.keyboard.press("Enter")
+    said_there = f"() => ({SENTENCES})().some(text => text.includes('Predicted from 20 networks'))"
+    page.wait_for_function(said_there, timeout=120_000)
+    assert devices.locator("option:checked").inner_text() == here
+
+    dots = page.evaluate(DOTS)
+    slider = page.locator(".widget-slider", has_text="≤ (ms)").locator(".noUi-handle")
+    slider.focus()
+    for _ in range(12):
+        page.keyboard.press("PageDown")
+    page.wait_for_function(f"before => JSON.stringify(({DOTS})()) !== JSON.stringify(before)", arg=dots, timeout=60_000)
+    said(page, "Generated")
+    limit = float(slider.get_attribute("aria-valuetext") or slider.get_attribute("aria-valuenow"))
+    assert page.evaluate(f"() => document.querySelector('{PICTURE}').layout.xaxis.title.text").startswith(
+        "latency here"
+    )
+    assert max(page.evaluate(f"() => document.querySelector('{PICTURE}').data[2].x.map(Number)")) <= limit
+    assert page.evaluate(NAMELESS) == []
     assert outside == []
