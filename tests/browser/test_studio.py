@@ -24,6 +24,10 @@ LONELIEST_DOT = f"""() => {{
     return dots.sort((a, b) => room(b) - room(a))[0];
 }}"""
 SENTENCES = "() => [...document.querySelectorAll('.nagkit .said')].map(e => e.textContent)"
+TIMED = """() => {
+    const bar = [...document.querySelectorAll('.widget-hprogress .progress-bar')].at(-1);
+    return parseFloat(bar.style.width) / 100;
+}"""
 NAMELESS = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
     .flatMap(area => [...area.querySelectorAll('select, button, input:not([type=hidden])')])
     .filter(e => !(e.labels?.length || e.innerText?.trim() || e.title || e.ariaLabel))
@@ -111,10 +115,16 @@ def test_this_machine_is_timed_and_becomes_a_limit(studio, outside):
     networks = page.get_by_label("Networks", exact=True)
     networks.fill("20")
     networks.press("Tab")
-    button(page, "Time this machine").focus()
+    time_it, stop = button(page, "Time this machine"), button(page, "Stop timing")
+    time_it.focus()
     page.keyboard.press("Enter")
+    stop.click(timeout=120_000)  # as soon as it can be pressed
+    page.wait_for_function(f"() => ({SENTENCES})().some(text => text.startsWith('Stopped.'))", timeout=120_000)
+    time_it.click(timeout=120_000)
+    page.wait_for_function(f"() => 0 < ({TIMED})() && ({TIMED})() < 1", timeout=120_000)  # the bar grows
     said_there = f"() => ({SENTENCES})().some(text => text.includes('Predicted from 20 networks'))"
-    page.wait_for_function(said_there, timeout=120_000)
+    page.wait_for_function(said_there, timeout=240_000)
+    assert page.evaluate(TIMED) == 1
     assert devices.locator("option:checked").inner_text() == here
 
     dots = page.evaluate(DOTS)
