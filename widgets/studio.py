@@ -105,9 +105,8 @@ class Studio(ipw.VBox):
             if self.worker.fault is not None:
                 raise self.worker.fault
             self._asked = self.controls.settings
-            for snapshot in snapshots(self._asked):
-                self._kept = snapshot
-            self._draw(self._kept)
+            *_, last = snapshots(self._asked)
+            self._draw(last)
             self._ended()
         return self._kept
 
