@@ -73,9 +73,9 @@ def test_every_command_explains_itself():
 def test_the_list_tells_sizes_licences_and_what_is_missing(empty):
     told = nagkit("data", "list").stdout
     (line,) = (line for line in told.splitlines() if line.startswith("help "))
-    assert "4.9" in line
+    assert "6.4" in line
     assert "MIT" in line
-    assert "0 of 28 files here" in line
+    assert "0 of 41 files here" in line
     assert "nas-bench-201/cifar10" in told
 
 
@@ -100,7 +100,7 @@ def test_what_is_missing_does_not_verify_and_the_remedy_is_said(empty):
         (["report", "generation", "-p", "strenght", "9"], "Did you mean 'strength'?"),
         (["report", "generation", "-p", "strength", "-1"], "strength must be a number from 0 to 1000; got -1"),
         (["report", "generation", "-p", "strength", "3", "-p", "strength", "4"], "parameter strength is set 2 times"),
-        (["train", "--space", "nas-bench-101"], "Did you mean 'nas-bench-201'?"),
+        (["train", "--space", "nas-bench-2001"], "Did you mean 'nas-bench-201'?"),
     ],
 )
 def test_refusals_are_a_sentence_without_a_traceback(words, said):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks import ATTACKS
-from nagkit.diffusion.masked import Noise, denoise, uniform_belief
+from nagkit.diffusion.masked import Noise, denoise
 from nagkit.drawings import architecture_figure, frame_figure
 from nagkit.errors import ArgumentError
 from nagkit.figures import PLOTLY
@@ -80,7 +80,7 @@ def test_sentence_and_table_state_what_is_drawn():
 def frames(name, steps=6):
     """One sample on its way, its row and the belief at each step."""
     found = space(name)
-    for frame in denoise(found, uniform_belief(found), None, Noise.draw(found, 1, np.random.default_rng(3)), steps):
+    for frame in denoise(found, found.belief, None, Noise.draw(found, 1, np.random.default_rng(3)), steps):
         yield frame.tokens[0], frame.probability[0]
 
 

@@ -32,7 +32,7 @@ def ticking() -> Iterator[Clock]:
     clock = Clock()
     hook = register_module_forward_hook(clock.tick)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nagkit.networks.latency.time", SimpleNamespace(perf_counter=clock))
+        patch.setattr("nagkit.networks.latency.time", SimpleNamespace(perf_counter=clock, thread_time=clock))
         patch.setattr("nagkit.networks.timing.time", SimpleNamespace(monotonic=clock))
         yield clock
     hook.remove()

@@ -13,7 +13,6 @@ from nagkit_widgets.settings import (
     SAMPLES,
     SEED,
     SIZES,
-    STEPS,
     STRENGTH,
     Settings,
     available,
@@ -21,9 +20,11 @@ from nagkit_widgets.settings import (
     devices_and_here,
     goals,
     metrics,
+    slots,
     stops,
 )
 
+from nagkit.benchmarks import Table
 from nagkit.errors import NagkitError
 
 LABEL = {"description_width": "92px"}
@@ -59,7 +60,7 @@ class Controls:
         self.device = ipw.Dropdown(description="Device", **_LOOK)
         self.latency = ipw.FloatSlider(description="Latency", **_LOOK)
         self.samples = _whole("Samples", initial.samples, SAMPLES, 8)
-        self.steps = _whole("Steps", initial.steps, STEPS)
+        self.steps = _whole("Steps", initial.steps, (1, slots(initial.table)))
         self._open(initial)
         self.table.observe(self._reopen, "value")
         self.device.observe(self._retime, "value")
@@ -110,7 +111,8 @@ class Controls:
         try:
             offered = metrics(change.new)
             kept = [name for name in self.objectives.value if name in offered] or [next(iter(offered))]
-            self._open(Settings(table=change.new, objectives=tuple(kept)))
+            steps = min(self.steps.value, slots(change.new))
+            self._open(Settings(table=change.new, objectives=tuple(kept), steps=steps))
         except NagkitError as refusal:
             with self._hushed():
                 self.table.value = change.old
@@ -122,6 +124,8 @@ class Controls:
         """Offer what the table has: its metrics, its devices, and sliders over the values that occur."""
         held = benchmark(settings.table).metrics
         with self._hushed():
+            self.steps.max, self.steps.value = slots(settings.table), settings.steps
+            self.labels.disabled = not isinstance(benchmark(settings.table), Table)  # nothing is learned from them
             self.objectives.options = goals(settings.table)
             self.objectives.value = settings.objectives
             limits = dict(settings.limits)
@@ -183,9 +187,11 @@ def _limit(slider: ipw.FloatSlider, settings: Settings, metric: str | None, limi
     if metric is None:
         return
     bottom, top, step = stops(settings, metric)
-    with slider.hold_trait_notifications():
+    slider.continuous_update = False  # else a page sends back where its handle stood, as far as the new ends allow it
+    with slider.hold_sync(), slider.hold_trait_notifications():
         slider.min, slider.max, slider.step = min(bottom, slider.max), top, step
         slider.min, slider.value = bottom, min(limits.get(metric, top), top)
+    slider.continuous_update = True
     unit = metrics(settings.table)[metric].unit
     slider.readout_format = f".{max(0, -math.floor(math.log10(step)))}f"
     if metric in SIZES:

@@ -14,6 +14,7 @@ from nagkit_widgets.settings import available, benchmark, devices
 from nagkit_widgets.worker import Worker
 
 from nagkit import arguments
+from nagkit.benchmarks import TABLES, Table
 from nagkit.curves import Band, bands_figure
 from nagkit.errors import ArgumentError, NagkitError
 from nagkit.figures import CONFIG, Picture
@@ -59,10 +60,13 @@ class LiveRace(ipw.VBox):
         budget: int = 96,
         seeds: int = 5,
     ) -> None:
-        offered = dict.fromkeys((benchmark(table).name, *available()) if table is not None else available())
+        offered = [name for name in available() if name in TABLES]
+        if table is not None:
+            arguments.instance("table", benchmark(table), Table, "nagkit.benchmark('digits/mid8')")
+            offered = list(dict.fromkeys([table, *offered]))
         for name in arguments.several("searches", searches, str):
             arguments.one_of("each of searches", name, CHOICES)
-        self.table = ipw.Dropdown(options=list(offered), description="Table", **_LOOK)
+        self.table = ipw.Dropdown(options=offered, description="Table", **_LOOK)
         self.wish = ipw.Dropdown(
             options=list(WISHES), value=arguments.one_of("wish", wish, WISHES), description="Wish", **_LOOK
         )

@@ -16,6 +16,7 @@ from nagkit_widgets.settings import ROUNDS, Settings, benchmark, stream
 import nagkit
 from nagkit.diffusion.masked import Frame
 from nagkit.errors import NagkitError
+from nagkit.generators import weights
 from nagkit.generators.generator import Generator
 from nagkit.metrics import Front
 from nagkit.space import SearchSpace
@@ -78,4 +79,7 @@ def warm_up(settings: Settings) -> None:
 
 @lru_cache(maxsize=16)
 def _generator(space: str, steps: int) -> Generator:
-    return nagkit.generator("masked-diffusion", nagkit.space(space), steps=steps)
+    """One with the trained denoiser where there is one, else with the exact belief of the space."""
+    found = nagkit.space(space)
+    name = "masked-diffusion" if weights(found).is_file() else "exact-prior"
+    return nagkit.generator(name, found, steps=steps)

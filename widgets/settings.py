@@ -7,25 +7,27 @@ import math
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 import nagkit
 from nagkit import arguments
-from nagkit.benchmarks import TABLES, Table
+from nagkit.benchmarks import NAMES, TABLES, Surrogate, Table
 from nagkit.benchmarks.registry import cache_folder
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError, NagkitError
-from nagkit.metrics import Constraint, Metric, Metrics, Objective
+from nagkit.metrics import Constraint, Metric, Metrics, Objective, Values
 from nagkit.predictors.predictor import Predictor
+from nagkit.space import SearchSpace
 
 EMBEDDED = "digits/mid8"
 STRENGTH, EFFECTIVE = (0.0, 20.0), (1.0, 10_000.0)  # these and the next are what the controls can show
-LABELLED, SAMPLES, STEPS, SEED = (20, 1000), (8, 1000), (1, 6), (0, 2**31 - 1)
+LABELLED, SAMPLES, SEED = (20, 1000), (8, 1000), (0, 2**31 - 1)
 SIZES = ("params", "flops")
 HERE = "latency_here"  # the metric of nagkit.networks.timing, which needs PyTorch
+DRAWN, FEW = 4096, 256  # random architectures that show where the values of a space too large to list lie, or whether
 LABELS, ROUNDS = 0, 1  # names of the streams of random numbers that are drawn from one seed
 
 
@@ -33,6 +35,7 @@ LABELS, ROUNDS = 0, 1  # names of the streams of random numbers that are drawn f
 class Settings:
     """One position of all controls.
 
+    ``table`` is a table or, of a space too large for one, a surrogate, whose values are taken as they are.
     ``limits`` are pairs of a metric's name and its highest allowed value. ``effective`` asks for an automatic strength
     that leaves about so many architectures in play; ``strength`` is then not used. ``labels`` is the number of known
     architectures that a predictor learns from. Numbers that the controls cannot show are refused, and so are metrics
@@ -52,12 +55,12 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", _names(self.objectives))
         object.__setattr__(self, "limits", _pairs(self.limits))
-        arguments.one_of("table", self.table, TABLES)
+        arguments.one_of("table", self.table, NAMES)
         arguments.real("strength", self.strength, *STRENGTH)
         if self.effective is not None:
             arguments.real("effective", self.effective, *EFFECTIVE)
         arguments.whole("samples", self.samples, *SAMPLES)
-        arguments.whole("steps", self.steps, *STEPS)
+        arguments.whole("steps", self.steps, 1, slots(self.table))
         arguments.whole("seed", self.seed, *SEED)
         arguments.whole("labels", self.labels, *LABELLED)
         if self.table in available():
@@ -86,21 +89,21 @@ class Settings:
         return tuple(offered[name] for name in names)
 
     def wish(self, metric: str) -> Objective:
-        """Who gives the values of a metric: the table where it is a cost that is known everywhere, else a predictor."""
+        """Who gives the values of a metric: a surrogate, a table that knows them everywhere, or a predictor."""
         arguments.one_of("metric", metric, metrics(self.table))
         if learned(self.table, metric):
             return fitted(self.table, metric, self.labels, self.seed).objective()
         return benchmark(self.table).objective(metric)
 
     def span(self, metric: str) -> tuple[float, float]:
-        """Where the values of a metric lie, for a slider or an axis; for a learned one without its worst quarter."""
-        column = known(self.table, metric)
-        column = column[np.isfinite(column)]
-        if metric == HERE or not learned(self.table, metric):
-            return float(column.min()), float(column.max())
-        worst = 0.25 if benchmark(self.table).metrics[metric].sign > 0 else 0.75
-        low, high = np.quantile(column, sorted((worst, 1.0 if worst < 0.5 else 0.0)))
-        return float(low), float(high)
+        """Where the values of a metric lie, for an axis; of what training gives without the worst quarter."""
+        low, high = ends(self.table, metric)
+        about = metrics(self.table)[metric]
+        trained = about.sign > 0 if isinstance(benchmark(self.table), Surrogate) else learned(self.table, metric)
+        if metric == HERE or not trained:
+            return low, high
+        worst = float(np.nanquantile(known(self.table, metric), 0.25 if about.sign > 0 else 0.75))
+        return (worst, high) if about.sign > 0 else (low, worst)
 
 
 def settings(**start: Any) -> Settings:
@@ -112,7 +115,9 @@ def settings(**start: Any) -> Settings:
     names = [field.name for field in fields(Settings)]
     for name in start:
         arguments.one_of("a start value", name, names)
-    initial = Settings(**{"table": available()[0], **start})
+    table = arguments.one_of("table", start.get("table", available()[0]), NAMES)
+    wished = {} if table in TABLES else {"objectives": goals(table)[:1]}
+    initial = Settings(**{"table": table, **wished, **start})
     initial.check_metrics()
     latencies = list(devices_and_here(initial.table).values())
     for name, high in initial.limits:
@@ -139,8 +144,8 @@ def goals(table: str) -> list[str]:
 def devices(table: str) -> dict[str, str]:
     """The devices that the table was timed on, and the metric with the latency on each."""
     found: dict[str, str] = {}
-    for name, metric in benchmark(table).metrics.items():
-        if metric.device and metric.unit == "ms":
+    for name, metric in metrics(table).items():
+        if name != HERE and metric.device and metric.unit == "ms":
             batch = f", batch {metric.batch}" if metric.batch else ""
             found.setdefault(f"{metric.device}{batch}", name)  # the first: others say how sure it is
     return found
@@ -152,8 +157,13 @@ def devices_and_here(table: str) -> dict[str, str]:
 
 
 def stops(settings: Settings, metric: str) -> tuple[float, float, float]:
-    """Lowest and highest stop of a slider over all values of a metric, and its step; some value meets the lowest."""
+    """Lowest and highest stop of a slider over the values of a metric, and its step; some value meets the lowest.
+
+    In a space too large to list that is one of a random architecture, as generators begin with such.
+    """
     low, high = settings.span(metric)
+    if isinstance(benchmark(settings.table), Surrogate):
+        low = float(known(settings.table, metric).min())
     step = 10 ** math.floor(math.log10((high - low) / 50)) if high > low else 1.0
     bottom, top = math.ceil(low / step) * step, math.ceil(high / step) * step
     return bottom + step * (bottom < low), top, step  # one more where the product was rounded down
@@ -179,31 +189,96 @@ def _pairs(limits: Any) -> tuple[tuple[str, float], ...]:
 
 
 def available() -> tuple[str, ...]:
-    """The tables that can be opened on this machine, the one to begin with first: a public one, else ``EMBEDDED``."""
+    """What can be opened on this machine, the one to begin with first: a public table, else ``EMBEDDED``.
+
+    Surrogates come last.
+    """
     from nagkit.benchmarks import available as listed
 
-    here = [name for name, present in listed().items() if present and name in TABLES]
-    return tuple(sorted(here, key=lambda name: (name.startswith("digits/"), name != EMBEDDED))) or (EMBEDDED,)
+    here = [name for name, present in listed().items() if present]
+    order = {name: (name not in TABLES, name.startswith("digits/"), name != EMBEDDED) for name in here}
+    return tuple(sorted(here, key=order.__getitem__)) or (EMBEDDED,)
+
+
+def slots(table: str) -> int:
+    """The number of slots of the table's space, which is that of most steps; the table stays closed."""
+    family, _, _ = table.partition("/")
+    return len(nagkit.space("nas-bench-201" if family == "digits" else family).slots)
 
 
 @lru_cache(maxsize=8)
-def benchmark(name: str) -> Table:
-    """The table of this name, opened once."""
-    return arguments.instance("table", nagkit.benchmark(name), Table, "nagkit.benchmark('digits/mid8')")
+def benchmark(name: str) -> Table | Surrogate:
+    """The table or surrogate of this name, opened once."""
+    return nagkit.benchmark(name)
 
 
 @lru_cache(maxsize=128)
 def known(table: str, metric: str) -> np.ndarray:
-    """The values of all architectures of the space (size,), NaN where unknown; those of this machine are predicted."""
-    opened = benchmark(table)
+    """The values of all architectures of the space (size,), NaN where unknown; those of this machine are predicted.
+
+    Of a space too large to list, those of random architectures.
+    """
+    return _values(table, metric)(_rows(table))
+
+
+@lru_cache(maxsize=128)
+def ends(table: str, metric: str) -> tuple[float, float]:
+    """The lowest and the highest value; in a space too large to list, as far as single changes lead on from random."""
+    values, space = known(table, metric), benchmark(table).space
+    if isinstance(benchmark(table), Table):
+        return float(np.nanmin(values)), float(np.nanmax(values))
+    places = np.nanargmin(values), np.nanargmax(values)
+    low, high = (
+        _climbed(space, _values(table, metric), _rows(table)[place], sign)
+        for place, sign in zip(places, (-1, 1), strict=True)
+    )
+    return low, high
+
+
+def _values(table: str, metric: str) -> Values:
     own = here(table) if metric == HERE else None
-    return opened.look_up(opened.space.all(), metric) if own is None else own.mean(opened.space.all())
+    return partial(benchmark(table).look_up, metrics=metric) if own is None else own.mean
+
+
+def _rows(table: str) -> np.ndarray:
+    opened = benchmark(table)
+    if isinstance(opened, Table):
+        return opened.space.all()
+    return opened.space.sample(DRAWN, np.random.default_rng(0))
+
+
+def _climbed(space: SearchSpace, values: Values, row: np.ndarray, sign: int) -> float:
+    """The value reached upwards (sign 1) or down (-1), always by the best of all single changes, where none helps."""
+    reached = float(values(row[None])[0])
+    while True:
+        near = space.neighbours(row[None])[0]
+        found = values(near)
+        best = (sign * found).argmax()
+        if sign * (found[best] - reached) <= 0:
+            return reached
+        row, reached = near[best], float(found[best])
 
 
 def metrics(table: str) -> Metrics:
-    """The metrics of the table, and the latency on this machine where it was timed."""
+    """The metrics of the table, and the latency on this machine where it was timed.
+
+    Of a surrogate's, those that every architecture has.
+    """
     own = here(table)
-    return Metrics({**benchmark(table).metrics, **({} if own is None else {HERE: own.metric})})
+    offered = {name: benchmark(table).metrics[name] for name in _everywhere(table)}
+    return Metrics({**offered, **({} if own is None else {HERE: own.metric})})
+
+
+@lru_cache(maxsize=8)
+def _everywhere(table: str) -> tuple[str, ...]:
+    """The names of a table's metrics; of a surrogate's, those that none of a few random architectures is without."""
+    opened = benchmark(table)
+    if isinstance(opened, Table):
+        return tuple(opened.metrics)
+    few = opened.space.sample(FEW, np.random.default_rng(0))
+    computed = [name for name in opened.metrics if name in opened.computed]
+    complete = np.isfinite(opened.look_up(few, computed)).all(0)
+    return tuple(name for name, whole in zip(computed, complete, strict=True) if whole)
 
 
 @lru_cache(maxsize=8)
@@ -222,14 +297,19 @@ def here(table: str) -> Predictor | None:
 
 def timed_anew() -> None:
     """Forget what followed from earlier timings of this machine."""
-    for kept in (here, known, fitted, _guidance):
+    for kept in (here, known, ends, fitted, _guidance):
         kept.cache_clear()
 
 
 def learned(table: str, metric: str) -> bool:
-    """Whether a metric has to be predicted: it takes a training to know it, or not all its values are known."""
+    """Whether a metric has to be predicted: it takes a training to know it, or not all its values are known.
+
+    What a surrogate tells is not learned once more.
+    """
     if metric == HERE:
         return True
+    if isinstance(benchmark(table), Surrogate):
+        return False
     return bool(benchmark(table).metrics[metric].epochs) or bool(np.isnan(known(table, metric)).any())
 
 

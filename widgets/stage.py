@@ -11,10 +11,10 @@ import numpy as np
 import plotly.graph_objects as go
 from nagkit_widgets.sampling import Snapshot
 
-from nagkit.drawings import architecture_figure, frame_figure
+from nagkit.drawings import frame_figure
 from nagkit.figures import CONFIG, VERMILION, Picture, front_figure, safe
 from nagkit.metrics import Front
-from nagkit.space import Architecture
+from nagkit.space import SearchSpace
 
 GENERATED, CHOSEN, LABELS = 2, 4, 5  # places of the traces that are pointed at, ringed, and written on the DAG
 Span = tuple[float, float]
@@ -49,18 +49,28 @@ class Stage:
             self.figure.plotly_restyle(change, place)
         self._resend()
 
+    def show(self, picture: Picture, caption: str) -> None:
+        """Draw a DAG, by one message: boxes, edges and caption are layout, the writing on the boxes is a trace."""
+        labels = picture.data[0]
+        change = {key: [labels[key]] for key in ("text", "hovertext", "x", "y")} | {
+            "textfont.color": [labels["textfont"]["color"]]
+        }
+        layout = {"shapes": picture.layout["shapes"], "annotations": [_caption(caption)]}
+        layout |= {f"{axis}.range": picture.layout[axis]["range"] for axis in ("xaxis2", "yaxis2")}
+        self.figure.plotly_update(change, layout, LABELS)
+
     def show_frame(self, snapshot: Snapshot, caption: str) -> str:
         """Draw the first sample of the present round as far as it is decided; the sentence says the same."""
         frame = snapshot.frame
         picture = frame_figure(snapshot.space, frame.tokens[0], frame.probability[0], axis="2")
-        self._dag(picture, caption)
+        self.show(picture, caption)
         return picture.sentence
 
-    def show_architecture(self, architecture: Architecture, caption: str, ring: tuple[float, float] | None) -> str:
-        """Draw a finished architecture, and a ring around its dot."""
-        picture = architecture_figure(architecture, axis="2")
-        self._dag(picture, caption)
-        x, y = ([ring[1]], [ring[0]]) if ring is not None and np.isfinite(ring).all() else ([], [])
+    def show_architecture(self, space: SearchSpace, row: np.ndarray, caption: str, ring: np.ndarray) -> str:
+        """Draw a finished architecture as a frame in which all is decided, and a ring around its dot."""
+        picture = frame_figure(space, row, np.eye(space.radices.max())[row], axis="2")
+        self.show(picture, caption)
+        x, y = ([ring[1]], [ring[0]]) if np.isfinite(ring).all() else ([], [])
         self.figure.plotly_restyle({"x": [x], "y": [y]}, CHOSEN)
         self._resend()
         return picture.sentence
@@ -86,15 +96,6 @@ class Stage:
     def _resend(self) -> None:
         """Send the whole figure: a page still loading Plotly's script misses changes, and draws this state later."""
         self.figure.send_state(["_widget_data", "_widget_layout"])
-
-    def _dag(self, picture: Picture, caption: str) -> None:
-        """One message: boxes, edges and caption are layout, the writing on the boxes is a trace."""
-        labels = picture.data[0]
-        change = {key: [labels[key]] for key in ("text", "hovertext", "y")} | {
-            "textfont.color": [labels["textfont"]["color"]]
-        }
-        layout = {"shapes": picture.layout["shapes"], "annotations": [_caption(caption)]}
-        self.figure.plotly_update(change, layout, LABELS)
 
     def _point(self, _: Any, points: Any, __: Any) -> None:
         if points.point_inds:

@@ -19,6 +19,7 @@ from nagkit_widgets.sampling import Snapshot, snapshots, warm_up
 from nagkit_widgets.settings import HERE, Settings, benchmark, settings
 from nagkit_widgets.stage import Stage
 from nagkit_widgets.worker import Worker, kernel_loop
+from scipy.special import softmax
 
 from nagkit.diffusion.guidance import Guidance
 from nagkit.drawings import frame_figure
@@ -105,9 +106,8 @@ class Studio(ipw.VBox):
             if self.worker.fault is not None:
                 raise self.worker.fault
             self._asked = self.controls.settings
-            for snapshot in snapshots(self._asked):
-                self._kept = snapshot
-            self._draw(self._kept)
+            *_, last = snapshots(self._asked)
+            self._draw(last)
             self._ended()
         return self._kept
 
@@ -130,6 +130,7 @@ class Studio(ipw.VBox):
             settings = self.controls.settings
             if self.worker.state == "idle" and self._kept is None:
                 self.stage.set_axes(*self._axes(settings))
+                self.stage.show(self._blank(), "")
                 return
             self._asked, self.worker.pace = settings, REPLAY_PACE
             self.worker.replace(snapshots(settings))
@@ -161,7 +162,8 @@ class Studio(ipw.VBox):
     def _begin(self) -> None:
         if self.worker.state != "idle":  # in place, all is done by now
             self.generate.disabled, self.stop.disabled = True, False
-            self._say(f"Learning from the labels, then generating {self.controls.samples.value} architectures.")
+            learning = "" if self.controls.labels.disabled else "Learning from the labels, then generating "
+            self._say(f"{learning or 'Generating '}{self.controls.samples.value} architectures.")
 
     def _halt(self) -> None:
         """Stop what runs; the button answers at once, the worker within one step."""
@@ -177,9 +179,9 @@ class Studio(ipw.VBox):
     def _blank(self) -> Picture:
         """A DAG of which nothing is decided."""
         space = benchmark(self.controls.settings.table).space
-        symbols = np.arange(space.radices.max()) < space.radices[:, None]
-        belief = symbols / symbols.sum(1, keepdims=True)
-        return frame_figure(space, np.full(len(space.slots), UNDECIDED), belief, axis="2")
+        nothing = np.full((1, len(space.slots)), UNDECIDED)
+        belief = softmax(np.where(space.legal(nothing), space.belief(nothing), -np.inf)[0], axis=1)
+        return frame_figure(space, nothing[0], belief, axis="2")
 
     def _draw(self, snapshot: Snapshot) -> None:
         if self._shown is None or snapshot.settings is not self._shown.settings:
@@ -249,11 +251,11 @@ class Studio(ipw.VBox):
 
     def _show(self, kept: Snapshot, row: int) -> None:
         """One architecture: its DAG, a ring around its dot, its notation and its code."""
-        architecture = kept.space.decode(kept.tokens[row])
-        names = zip(kept.front.metrics, kept.values[row], strict=True)
+        tokens, values = kept.tokens[row], kept.values[row]
+        names = zip(kept.front.metrics, values, strict=True)
         caption = ", ".join(f"{metric.name.replace('_', ' ')} {value:.4g} {metric.unit}" for metric, value in names)
-        self.sentence.value = tables.sentence(self.stage.show_architecture(architecture, caption, kept.values[row]))
-        self.code.value = tables.code(kept.settings.table, architecture)
+        self.sentence.value = tables.sentence(self.stage.show_architecture(kept.space, tokens, caption, values))
+        self.code.value = tables.code(kept.settings.table, kept.space.decode(tokens))
         with self._hushed():
             self.picked.value = row if row in [value for _, value in self.picked.options] else None
 

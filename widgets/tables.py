@@ -10,7 +10,9 @@ import numpy as np
 from nagkit_widgets.sampling import Snapshot
 from nagkit_widgets.settings import HERE, benchmark, fitted, learned
 
+from nagkit.benchmarks import TABLES
 from nagkit.figures import safe
+from nagkit.metrics import headings
 from nagkit.report import Estimate
 from nagkit.space import Architecture
 from nagkit.spaces.skeleton import MICRO
@@ -58,7 +60,7 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
                 heads.append(f"{name}, looked up ({unit})")
                 columns.append([f"{value:.2f}" if np.isfinite(value) else "unknown" for value in looked_up])
         else:
-            heads.append(f"{name} ({unit})")
+            heads.append(safe(headings([metric])[0].replace("_", " ")))
             columns.append([f"{value:.4g}" for value in values])
     heads.append("architecture")
     columns.append([_code(snapshot.space.decode(row).text) for row in tokens])
@@ -102,15 +104,29 @@ def sentence(text: str) -> str:
 
 
 def code(table: str, architecture: Architecture) -> str:
-    """The notation of an architecture, and the Python module of the network that the table is about."""
+    """The notation of an architecture, and the Python module of the network that the table is about.
+
+    Where networks are no modules of their own, the lines that build it.
+    """
+    notation = f"<b>Chosen</b> {_code(architecture.text)}"
+    scrolled = "tabindex='0' aria-label='Python code of the chosen network'"
+    return f"<div class='nagkit'>{notation}<pre {scrolled}>{html.escape(_source(table, architecture))}</pre></div>"
+
+
+def _source(table: str, architecture: Architecture) -> str:
     from nagkit.benchmarks.nas_bench_201 import DATASETS
     from nagkit.networks import to_python
 
+    if table not in TABLES:
+        classes = 1000 if architecture.space == "mobilenet-v3" else 10
+        return (
+            "import nagkit\nfrom nagkit.networks import build\n\n"
+            f"space = nagkit.space({architecture.space!r})\n"
+            f"row = space.encode([{architecture.text!r}])[0]\n"
+            f"network = build(space.decode(row), classes={classes})\n"
+        )
     dataset = DATASETS.get(table.removeprefix("nas-bench-201/"))
-    source = to_python(architecture, dataset.classes) if dataset else to_python(architecture, skeleton=MICRO)
-    notation = f"<b>Chosen</b> {_code(architecture.text)}"
-    scrolled = "tabindex='0' aria-label='Python code of the chosen network'"
-    return f"<div class='nagkit'>{notation}<pre {scrolled}>{html.escape(source)}</pre></div>"
+    return to_python(architecture, dataset.classes) if dataset else to_python(architecture, skeleton=MICRO)
 
 
 def _code(text: str) -> str:

@@ -32,6 +32,7 @@ NETWORKS, LEAST = 60, 20  # how many are timed, and how few teach
 ROUNDS = 8
 SECONDS = 90.0
 CANDIDATES = 2000  # random rows to choose from
+MUCH = 15.0  # per cent that a network left out may be off before it is said that this is much
 RIDGE = 1e-3  # of the information before any row; small, so that what no row has had yet comes first
 MOST_KEPT = 2**28  # parameters of networks that need not be built again: one gigabyte
 FORMAT = 1
@@ -81,10 +82,12 @@ class Timings:
         fitted = Additive(space, metric, self.workload.parts).fit(tokens, values)
         off = 100 * np.mean(np.abs(fitted.left_out / values - 1))
         order = stats.spearmanr(fitted.left_out, values).statistic
+        doubt = f" More than {MUCH:g} % is much: time again when the machine is quiet." if off > MUCH else ""
         fitted.metric = replace(
             metric,
             source=f"Predicted from {len(tokens)} networks timed by nagkit. Each, left out and predicted from the "
-            f"others, was {off:.1f} % off in the mean; Spearman's correlation is {order:.3f}.",
+            f"others, was {off:.1f} % off in the mean; Spearman's correlation is {order:.3f}.{doubt}",
+            error=f"predicted ±{off:.1f} %",
         )
         return fitted
 

@@ -1,6 +1,8 @@
 """Few networks, well chosen, are timed here and teach the latency of all; what is finished is kept."""
 
 import json
+import re
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -83,6 +85,17 @@ def test_the_metric_says_where_it_holds_and_how_well_it_is_known(clock):
     assert metric.device == f"{machine()}, one thread"
     assert f"from {LEAST} networks" in metric.source
     assert "was 0.0 % off in the mean; Spearman's correlation is" in metric.source
+
+
+@pytest.mark.parametrize(("slower", "much"), [(1.0, False), (1.3, False), (3.0, True)])
+def test_where_a_busy_machine_blurs_the_times_it_is_said_with_the_number(clock, slower, much):
+    *_, last = time_networks(MID8, LEAST)
+    blurred = last.timings.milliseconds * np.where(np.arange(LEAST) % 2, slower, 1.0)[:, None]
+    metric = replace(last.timings, milliseconds=blurred).predictor().metric
+    off = float(re.search(r"was ([\d.]+) % off", metric.source)[1])
+    assert (off > 15) == much
+    assert ("More than 15 % is much: time again when the machine is quiet." in metric.source) == much
+    assert metric.label == f"latency here (ms, less is better; predicted ±{off:.1f} %)"
 
 
 def test_of_several_rounds_the_fastest_counts():

@@ -203,6 +203,7 @@ def test_the_list_of_the_best_does_what_a_click_does(studio):
 def test_cells_that_run_before_generate_are_served(studio):
     assert len(studio.tokens) == 32
     assert len(studio.stage.figure.data[GENERATED].x) == 32
+    assert not studio.stage.figure.data[1].x  # no batch was before
     assert repr(studio).startswith("Studio: ")
 
 
