@@ -1,15 +1,17 @@
 """The learned belief: a small transformer over slots that says what each undecided slot may hold.
 
-Notation: n architectures, L slots, K symbols, D width. Undecided slots carry the symbol K. Every slot sees every
-other; slots are told apart by a learned embedding. The weights are safetensors with their configuration.
+Notation: n architectures, L slots, K symbols, D width, m objectives. Undecided slots carry the symbol K. Every slot
+sees every other; slots are told apart by a learned embedding. A denoiser may also be told how well the finished
+architecture is to do in objectives: one more place for each, which holds its level, or a mark of its own where nothing
+is told. The weights are safetensors with their configuration.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,18 +22,31 @@ from torch import nn
 
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.files import write_atomically
+from nagkit.metrics import Metric
 from nagkit.space import UNDECIDED, SearchSpace
+
+FURTHEST = 4.0  # levels beyond count as this: hardly one of 30,000 random architectures reaches it
 
 
 @dataclass(frozen=True)
 class DenoiserShape:
-    """How large a denoiser is; the default is enough for cells and trains in seconds."""
+    """How large a denoiser is, the default is enough for cells and trains in seconds; and what it may be told.
+
+    ``metrics`` are those of the m objectives whose levels it understands. A level counts in standard deviations of rank
+    among random architectures, more is better.
+    """
 
     slots: int
     symbols: int
     width: int = 64
     layers: int = 3
     heads: int = 4
+    metrics: tuple[Metric, ...] = ()
+
+    @classmethod
+    def told(cls, fields: dict[str, Any]) -> "DenoiserShape":
+        """The shape from its fields as data for JSON."""
+        return cls(**{**fields, "metrics": tuple(Metric(**metric) for metric in fields.get("metrics", ()))})
 
 
 class SlotTransformer(nn.Module):
@@ -56,9 +71,10 @@ class SlotTransformer(nn.Module):
         """What makes a vector of what a slot holds."""
         raise NotImplementedError
 
-    def logits(self, entered: torch.Tensor) -> torch.Tensor:
-        """Logits (n, L, K) from what enters each slot (n, L, D)."""
-        found: torch.Tensor = self.read(self.norm(self.blocks(entered + self.place)))  # (n, L, K)
+    def logits(self, entered: torch.Tensor, *beside: torch.Tensor) -> torch.Tensor:
+        """Logits (n, L, K) from what enters each slot (n, L, D), and places beside the slots (n, m, D)."""
+        h = self.blocks(torch.cat([entered + self.place, *beside], dim=1))  # (n, L + m, D)
+        found: torch.Tensor = self.read(self.norm(h[:, : self.shape.slots]))  # (n, L, K)
         return found
 
     def save(self, path: Path, about: str) -> None:
@@ -70,30 +86,64 @@ class SlotTransformer(nn.Module):
 class Denoiser(SlotTransformer):
     """Partial tokens to logits of every slot."""
 
+    def __init__(self, shape: DenoiserShape) -> None:
+        super().__init__(shape)
+        self.levels = Levels(len(shape.metrics), shape.width) if shape.metrics else None
+
     @staticmethod
     def entry(shape: DenoiserShape) -> nn.Module:
         """A vector for each symbol, and one for an open slot."""
         return nn.Embedding(shape.symbols + 1, shape.width)
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Logits (n, L, K) from tokens (n, L) in which ``UNDECIDED`` stands for open slots."""
-        return self.logits(self.symbol(torch.where(tokens == UNDECIDED, self.shape.symbols, tokens)))
+    def forward(self, tokens: torch.Tensor, levels: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits (n, L, K) from tokens (n, L) in which ``UNDECIDED`` stands for open slots.
 
-    def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
+        ``levels (n, m)`` are NaN where an objective is not told; without them none is.
+        """
+        entered = self.symbol(torch.where(tokens == UNDECIDED, self.shape.symbols, tokens))
+        if self.levels is None:
+            return self.logits(entered)
+        told = torch.full((len(tokens), len(self.shape.metrics)), torch.nan) if levels is None else levels
+        return self.logits(entered, self.levels(told))
+
+    def belief(
+        self, tokens: Int[np.ndarray, "n L"], levels: Float[np.ndarray, "n m"] | None = None
+    ) -> Float[np.ndarray, "n L K"]:
         """The same for NumPy, without gradients."""
+        told = None if levels is None else torch.from_numpy(levels)
         self.eval()
         with torch.inference_mode():
-            return self(torch.from_numpy(np.ascontiguousarray(tokens))).double().numpy()
+            return self(torch.from_numpy(np.ascontiguousarray(tokens)), told).double().numpy()
+
+
+class Levels(nn.Module):
+    """Levels (n, m) to what their places hold (n, m, D); NaN to the mark of what is not told."""
+
+    def __init__(self, objectives: int, width: int) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(objectives, width))
+        self.untold = nn.Parameter(torch.zeros(objectives, width))
+        self.told = nn.Sequential(nn.Linear(1, width), nn.GELU(), nn.Linear(width, width))
+
+    def forward(self, levels: torch.Tensor) -> torch.Tensor:
+        """What the places hold."""
+        known = levels.float().nan_to_num(0.0).clamp(-FURTHEST, FURTHEST)[:, :, None]  # (n, m, 1)
+        return self.place + torch.where(levels.isnan()[:, :, None], self.untold, self.told(known))
 
 
 Kind = TypeVar("Kind", bound=SlotTransformer)
 
 
-def untrained(space: SearchSpace, seed: int, kind: type[Kind] = Denoiser) -> Kind:  # type: ignore[assignment]
-    """A new denoiser for a space; the global random state is left as it was."""
+def untrained(
+    space: SearchSpace,
+    seed: int,
+    kind: type[Kind] = Denoiser,  # type: ignore[assignment]
+    metrics: Sequence[Metric] = (),
+) -> Kind:
+    """A new denoiser for a space, to be told levels of these metrics; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(DenoiserShape(len(space.slots), int(space.radices.max())))
+        return kind(DenoiserShape(len(space.slots), int(space.radices.max()), metrics=tuple(metrics)))
 
 
 def load(path: str | Path, space: SearchSpace, kind: type[Kind] = Denoiser) -> Kind:  # type: ignore[assignment]
@@ -107,7 +157,7 @@ def load(path: str | Path, space: SearchSpace, kind: type[Kind] = Denoiser) -> K
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         if header["sha256"] != _digest(weights):
             raise ValueError("its weights are not those that were saved")
-        denoiser = kind(DenoiserShape(**json.loads(header["shape"])))
+        denoiser = kind(DenoiserShape.told(json.loads(header["shape"])))
         denoiser.load_state_dict(weights)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); {kind.remedy} makes it anew.") from None

@@ -20,6 +20,7 @@ from nagkit.space import SearchSpace
 
 DIRECTIONS = 32  # preferences between several objectives, spread evenly; each sample follows one
 STRONGEST = 1000.0
+LISTED, DRAWN = 20_000, 4_096  # up to this size a space is ranked whole, a larger one by so many draws
 
 
 class Directions:
@@ -42,8 +43,8 @@ class Directions:
             span = np.nanmax(wished, axis=0) - np.nanmin(wished, axis=0)
             self._unknown = np.nanmin(wished, axis=0) - np.where(span > 0, span, 1.0)
         self._scales = [RankScale.of(o.metric, v) for o, v in zip(objectives, self._known(values).T, strict=True)]
-        scores = self._each(values)
-        self.ideal = np.concatenate([scores, self._each(values[:0] if beyond is None else beyond)]).max(0)
+        scores = self.each(values)
+        self.ideal = np.concatenate([scores, self.each(values[:0] if beyond is None else beyond)]).max(0)
         self._ranks = []
         if len(objectives) > 1:
             self._ranks = [RankScale.best_highest(self._worth(scores, w)) for w in self.weights]
@@ -55,7 +56,7 @@ class Directions:
         """The score of each row along its own direction."""
         if len(self.objectives) < 2:
             return self.every(values)[0]
-        scores, found = self._each(values), np.empty(len(values))
+        scores, found = self.each(values), np.empty(len(values))
         for d in np.unique(direction):
             mine = direction == d
             found[mine] = self._ranks[d].to_scores(self._worth(scores[mine], self.weights[d]))
@@ -65,18 +66,19 @@ class Directions:
         """The scores of all rows along all directions."""
         if not self.objectives:
             return np.zeros((1, len(values)))
-        scores = self._each(values)
+        scores = self.each(values)
         if len(self.objectives) == 1:
             return scores.T
         return np.stack([r.to_scores(self._worth(scores, w)) for r, w in zip(self._ranks, self.weights, strict=True)])
 
+    def each(self, values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
+        """The score of each objective by itself."""
+        columns = [s.to_scores(v) for s, v in zip(self._scales, self._known(values).T, strict=True)]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(values), 0))
+
     def _worth(self, scores: Float[np.ndarray, "n m"], weights: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
         short = self.ideal - scores
         return -(weights * short).max(1) - 0.05 * short.sum(1)
-
-    def _each(self, values: Float[np.ndarray, "n m"]) -> Float[np.ndarray, "n m"]:
-        columns = [s.to_scores(v) for s, v in zip(self._scales, self._known(values).T, strict=True)]
-        return np.stack(columns, axis=1) if columns else np.zeros((len(values), 0))
 
     def _known(self, values: np.ndarray) -> np.ndarray:
         """The values, the unknown ones worse than all."""
@@ -95,6 +97,11 @@ def values_of(terms: Sequence[Objective | Constraint], tokens: Int[np.ndarray, "
             )
         columns.append(values[None])
     return np.concatenate(columns).T
+
+
+def representatives(space: SearchSpace, rng: np.random.Generator) -> Int[np.ndarray, "N L"]:
+    """The rows that stand for a space: all of them where there are few, else draws."""
+    return space.all() if space.size <= LISTED else space.sample(DRAWN, rng)
 
 
 def reference(

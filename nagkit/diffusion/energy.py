@@ -16,12 +16,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import linalg
 
-from nagkit.diffusion.directions import Directions, reference, strength_for, values_of
+from nagkit.diffusion.directions import Directions, reference, representatives, strength_for, values_of
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.limits import log_odds, met
 from nagkit.space import UNDECIDED, SearchSpace
 
-LISTED, DRAWN = 20_000, 4_096  # up to this size a space is ranked whole, a larger one by so many draws
 ROUNDS, MOST_ROUNDS, REFINED = 2, 20, 1_024  # fits to draws of its own; more where nothing feasible is found; draws
 PRESSES = 8  # steps towards the pressure that keeps within limits
 NEAR = 8.0  # how much more each of those counts than one from p
@@ -42,7 +41,7 @@ class Energy:
         self.objectives = guidance.objectives if steered else ()
         self.first_order, self.particles = guidance.method == "first-order", guidance.method == "particles"
         rng = np.random.default_rng(0)
-        rows = space.all() if space.size <= LISTED else space.sample(DRAWN, rng)
+        rows = representatives(space, rng)
         values, limited = (reference(space, terms, rows) for terms in (self.objectives, self.constraints))
         self._spread = np.maximum(np.nanstd(limited, axis=0), 1e-12)  # (c,)
         self.directions = Directions(self.objectives, values)

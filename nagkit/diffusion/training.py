@@ -4,23 +4,34 @@ Notation: each row of a batch draws a mask rate t uniform in (0, 1]; a slot is m
 weighs 1 / t (the continuous-time bound of masked diffusion with a linear schedule: Shi et al., 2024, eq. 4; Sahoo et
 al., 2024, eq. 10). The bound is attained by the true conditionals: on independent uniform slots it is L log K nats.
 For continuous diffusion a row draws noise instead, log sigma uniform, and its loss is the sum over all its slots.
+
+With m objectives the denoiser is told the levels of what is masked: normal scores of rank among the architectures that
+stand for the space. Each is left out with probability ``DROPPED``, and with the same probability all are, so that one
+network learns the law given any of them, and given none (Ho & Salimans, 2022, *Classifier-free diffusion guidance*,
+algorithm 1).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import nn
 from torch.nn import functional
 
 from nagkit import arguments
 from nagkit.diffusion.denoiser import Denoiser, SlotTransformer, untrained
+from nagkit.diffusion.directions import Directions, reference, representatives, values_of
 from nagkit.diffusion.noisy_denoiser import HIGH, LOW, NoisyDenoiser
+from nagkit.errors import ArgumentError
+from nagkit.metrics import Objective
 from nagkit.space import UNDECIDED, SearchSpace
 
-STEPS, BATCH, RATE, AVERAGE = 500, 256, 2e-3, 0.99
+STEPS, STEPS_TOLD, BATCH, RATE, AVERAGE = 500, 1_500, 256, 2e-3, 0.99
+DROPPED = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +47,30 @@ class Lesson:
     denoiser: SlotTransformer
 
 
-def train(space: SearchSpace, steps: int = STEPS, seed: int = 0, process: str = "masked") -> Iterator[Lesson]:
+def train(
+    space: SearchSpace,
+    steps: int | None = None,
+    seed: int = 0,
+    process: str = "masked",
+    objectives: Sequence[Objective] = (),
+) -> Iterator[Lesson]:
     """Lessons, one a step; the last holds the trained denoiser of a process, ``"masked"`` or ``"continuous"``.
 
-    Same seed and version: same weights, on one thread.
+    Same seed and version: same weights, on one thread. With objectives, which masked diffusion alone can be told, the
+    denoiser learns what their levels mean; each step asks them for ``BATCH`` values. ``steps`` are ``STEPS`` if not
+    given, and ``STEPS_TOLD`` with objectives, which take longer to learn than the law alone.
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     kind, loss = _PROCESSES[arguments.one_of("process", process, PROCESSES)]
-    steps, seed = arguments.whole("steps", steps), arguments.seed("seed", seed)
-    return _lessons(space, steps, untrained(space, seed, kind), loss, np.random.default_rng(seed))
+    objectives = arguments.several("objectives", objectives, Objective)
+    steps = (STEPS_TOLD if objectives else STEPS) if steps is None else arguments.whole("steps", steps)
+    seed, metrics = arguments.seed("seed", seed), [objective.metric for objective in objectives]
+    if twice := [metric.name for i, metric in enumerate(metrics) if metric in metrics[:i]]:
+        raise ArgumentError(f"objectives must differ in their metrics; {twice[0]} comes twice. Leave one out.")
+    if objectives and kind is not Denoiser:
+        raise ArgumentError(f"process must be 'masked' to train with objectives; got {process!r}.")
+    loss = _told(space, objectives) if objectives else loss
+    return _lessons(space, steps, untrained(space, seed, kind, metrics), loss, np.random.default_rng(seed))
 
 
 def _lessons(
@@ -67,7 +93,14 @@ def _lessons(
         yield Lesson(step, steps, float(loss.detach()), average)
 
 
-def bound(denoiser: nn.Module, clean: torch.Tensor, masked: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+def left_out(levels: Float[np.ndarray, "n m"], rng: np.random.Generator) -> Float[np.ndarray, "n m"]:
+    """The levels, NaN where they are left out."""
+    return np.where((rng.random(levels.shape) < DROPPED) | (rng.random((len(levels), 1)) < DROPPED), np.nan, levels)
+
+
+def bound(
+    denoiser: Callable[[torch.Tensor], torch.Tensor], clean: torch.Tensor, masked: torch.Tensor, rate: torch.Tensor
+) -> torch.Tensor:
     """The mean over the batch of the weighted cross-entropy, an upper bound on the negative log-likelihood (nats)."""
     logits = denoiser(clean.masked_fill(masked, UNDECIDED))
     each = functional.cross_entropy(logits.transpose(1, 2), clean, reduction="none")  # (n, L)
@@ -83,9 +116,22 @@ def noisy_loss(denoiser: nn.Module, clean: torch.Tensor, sigma: torch.Tensor, no
     return loss
 
 
-def _masked(learner: SlotTransformer, clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def _masked(
+    learner: Callable[[torch.Tensor], torch.Tensor], clean: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
     rate = torch.from_numpy(1 - rng.random((BATCH, 1)))  # in (0, 1]
     return bound(learner, clean, torch.from_numpy(rng.random(clean.shape)) < rate, rate)
+
+
+def _told(space: SearchSpace, objectives: Sequence[Objective]) -> "Loss":
+    """``_masked`` of a denoiser that is told the levels of what is masked, as far as they are not left out."""
+    directions = Directions(objectives, reference(space, objectives, representatives(space, np.random.default_rng(0))))
+
+    def loss(learner: SlotTransformer, clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        levels = left_out(directions.each(values_of(objectives, clean.numpy())), rng)
+        return _masked(partial(learner, levels=torch.from_numpy(levels)), clean, rng)
+
+    return loss
 
 
 def _noisy(learner: SlotTransformer, clean: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -7,9 +7,10 @@ import torch
 import nagkit
 from blocks import Blocks
 from nagkit.diffusion.denoiser import load, untrained
-from nagkit.diffusion.training import bound, train
+from nagkit.diffusion.training import bound, left_out, train
 from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
 from nagkit.generators import weights
+from nagkit.metrics import Metric, Objective
 from nagkit.space import UNDECIDED
 
 SPACE = nagkit.space("nas-bench-201")
@@ -127,3 +128,43 @@ def test_belief_does_not_change_the_global_random_state():
     before = torch.get_rng_state()
     untrained(SPACE, 0).belief(partial(3, 0))
     assert torch.equal(before, torch.get_rng_state())
+
+
+WISH = Objective(Metric("sum", "symbols", "max"), lambda tokens: tokens.sum(1).astype(float))
+
+
+@pytest.mark.slow
+def test_training_with_objectives_repeats():
+    first, second = ([lesson.loss for lesson in train(SPACE, 3, 1, [WISH])] for _ in range(2))
+    assert first == second
+
+
+def test_levels_are_left_out_alone_and_together():
+    """Each with a tenth, and all with another tenth: .19 of each, and .1 + .9 * .01 of both."""
+    gone = np.isnan(left_out(np.zeros((100_000, 2)), np.random.default_rng(0)))
+    np.testing.assert_allclose(gone.mean(0), 0.19, atol=0.005)
+    assert gone.all(1).mean() == pytest.approx(0.109, abs=0.004)
+
+
+def test_objectives_of_one_metric_are_refused():
+    with pytest.raises(ArgumentError, match="sum comes twice"):
+        train(Blocks(), objectives=[WISH, WISH])
+
+
+def test_only_masked_diffusion_is_told_levels():
+    with pytest.raises(ArgumentError, match="process must be 'masked' to train with objectives"):
+        train(SPACE, process="continuous", objectives=[WISH])
+
+
+@pytest.mark.slow
+def test_training_takes_longer_where_there_is_more_to_learn():
+    assert [next(train(Blocks(), objectives=o)).steps for o in ((), (WISH,))] == [500, 1500]
+
+
+def test_metrics_that_are_none_are_noticed(tmp_path):
+    denoiser = untrained(SPACE, 1, metrics=[WISH.metric])
+    denoiser.save(tmp_path / "d.safetensors", "untrained")
+    whole = (tmp_path / "d.safetensors").read_bytes()
+    (tmp_path / "d.safetensors").write_bytes(whole.replace(b"direction", b"direktion"))
+    with pytest.raises(DataDamagedError, match="does not hold a denoiser"):
+        load(tmp_path / "d.safetensors", SPACE)
