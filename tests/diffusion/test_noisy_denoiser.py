@@ -44,7 +44,7 @@ def test_it_learns_what_the_exact_posterior_knows():
         x = noisy(space, sigma, 500)
         learned, untold = (divergence(p(x, sigma), unguided(space)(x, sigma)) for p in (found, before))
         assert learned < min(0.05, untold / 2)
-    generator = ContinuousDiffusion(space, found, *settings(space))
+    generator = ContinuousDiffusion(space, found, settings(space))
     tokens = generator.sample(500, nagkit.Guidance(), np.random.default_rng(0))
     assert len(np.unique(space.check(tokens), axis=0)) == space.size
 
