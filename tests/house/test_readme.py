@@ -39,9 +39,19 @@ def test_the_example_of_the_datasheet_finds_a_world_and_its_images():
     assert shape == ["(4000, 1, 8, 8)\n"]
 
 
-def test_the_second_example_searches_within_its_limit(tmp_path, monkeypatch):
+def test_the_example_of_larger_spaces_keeps_its_limit(upstream):
+    accuracy, latency = map(float, printed_by(1).strip(" []\n").split())
+    assert 74 < accuracy < 78 and latency <= 20
+
+
+def test_the_example_of_transfer_finds_a_cell():
+    text = printed_by(2).strip()
+    assert len(nagkit.space("nas-bench-201").encode([text])) == 1
+
+
+def test_the_example_of_search_stays_within_its_limit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "latency_cpu" in printed_by(1)
+    assert "latency_cpu" in printed_by(3)
     told = Run.open("runs/first.sqlite").told()
     assert len(told) == 100
     table = nagkit.benchmark("digits/mid8")
