@@ -20,6 +20,7 @@ _PLACES = {  # name -> module, class
     "evolution": ("evolution", "RegularisedEvolution"),
     "enumeration": ("enumeration", "Enumeration"),
     "bayesian": ("bayesian", "BayesianSearch"),
+    "guided": ("guided", "GuidedSearch"),
     "tpe": ("optuna_search", "ParzenSearch"),
     "nsga-ii": ("optuna_search", "GeneticSearch"),
 }

@@ -88,12 +88,18 @@ class Candidates:
 
 
 def _guidance(belief: Belief, archive: Archive) -> Guidance:
-    wishes = [Objective(EXPECTED, partial(_expected, belief, j)) for j in range(len(archive.objectives))]
-    limits = [constraint for constraint in archive.constraints if constraint.exact]
-    if len(limits) < len(archive.constraints) and belief.feasible.any():
-        limits.append(Constraint(FEASIBLE, belief.odds, low=LEAST_ODDS))
-    return Guidance(STRENGTH, wishes, limits, method="first-order")
+    wishes = [Objective(EXPECTED, partial(expected, belief, j)) for j in range(len(archive.objectives))]
+    return Guidance(STRENGTH, wishes, limits(belief, archive), method="first-order")
 
 
-def _expected(belief: Belief, objective: int, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+def limits(belief: Belief, archive: Archive) -> list[Constraint]:
+    """The exact constraints, and for the measured ones odds of meeting them, once some architecture did."""
+    found = [constraint for constraint in archive.constraints if constraint.exact]
+    if len(found) < len(archive.constraints) and belief.feasible.any():
+        found.append(Constraint(FEASIBLE, belief.odds, low=LEAST_ODDS, odds=belief.odds))
+    return found
+
+
+def expected(belief: Belief, objective: int, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+    """The score that a belief expects of architectures for one objective."""
     return belief.expected(tokens)[0][:, objective]
