@@ -218,13 +218,13 @@ class MobileNetV3(SearchSpace):
 
 
 @cache
-def _tied() -> tuple[Int[np.ndarray, "5"], ...]:
+def _tied() -> tuple[Int[np.ndarray, "5"], Int[np.ndarray, "5"], Int[np.ndarray, "5"]]:
     """The slots of depth, third and fourth block of each stage, which depend on one another."""
     stage = np.arange(5)
     return 1 + stage, 6 + MOST * stage + 2, 6 + MOST * stage + 3
 
 
-def _beside(depth: np.ndarray, third: np.ndarray, fourth: np.ndarray) -> tuple[np.ndarray, ...]:
+def _beside(depth: np.ndarray, third: np.ndarray, fourth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The symbols, along a new last axis, that depth, third and fourth block may have beside the two others."""
     depth, third, fourth = depth[..., None], third[..., None], fourth[..., None]
     by_depth = (depth == UNDECIDED) | (depth == np.arange(len(DEPTHS)))  # whether the depth may be each of them
@@ -232,8 +232,8 @@ def _beside(depth: np.ndarray, third: np.ndarray, fourth: np.ndarray) -> tuple[n
     by_fourth = np.where(fourth == NONE, [True, True, False], (fourth == UNDECIDED) | [False, False, True])
     without = (by_depth & by_fourth)[..., :1].any(-1), (by_depth & by_third)[..., :2].any(-1)
     with_one = (by_depth & by_fourth)[..., 1:].any(-1), (by_depth & by_third)[..., 2:].any(-1)
-    blocks = [np.stack([no, *[yes] * len(BLOCKS)], axis=-1) for no, yes in zip(without, with_one, strict=True)]
-    return by_third & by_fourth, *blocks
+    thirds, fourths = (np.stack([no, *[yes] * len(BLOCKS)], -1) for no, yes in zip(without, with_one, strict=True))
+    return by_third & by_fourth, thirds, fourths
 
 
 def _summed(tokens: np.ndarray, costs: Int[np.ndarray, "s 5 2 9"], which: Int[np.ndarray, "n"]) -> np.ndarray:

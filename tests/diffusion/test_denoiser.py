@@ -135,7 +135,7 @@ WISH = Objective(Metric("sum", "symbols", "max"), lambda tokens: tokens.sum(1).a
 
 @pytest.mark.slow
 def test_training_with_objectives_repeats():
-    first, second = ([lesson.loss for lesson in train(SPACE, 3, 1, [WISH])] for _ in range(2))
+    first, second = ([lesson.loss for lesson in train(SPACE, 3, 1, objectives=[WISH])] for _ in range(2))
     assert first == second
 
 

@@ -14,7 +14,7 @@ from nagkit.benchmarks.columns import Columns
 from nagkit.benchmarks.table import Table
 from nagkit.errors import ArgumentError, DataDamagedError
 from nagkit.executors import InProcess
-from nagkit.networks import builder
+from nagkit.networks import builder, latency
 from nagkit.networks.builder import BUILDS, Build, build, order, train_cell
 from nagkit.networks.embedded import ROUNDS, trainings, versions
 from nagkit.networks.ledger import Ledger
@@ -236,7 +236,7 @@ def test_a_ledger_that_was_begun_without_the_shipped_tables_takes_them_over(undi
 def test_latencies_come_from_the_shipped_table_until_this_machine_has_timed_more(
     tables, shipped, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(builder, "processor", lambda: "Another processor")
+    monkeypatch.setattr(latency, "processor", lambda: "Another processor")
     heir = tiny(tmp_path / "ledger.sqlite", shipped=shipped)
     work = heir.run(CELLS + 1)  # one cell is new, so all have to be timed
     list(islice(work, 1 + (CELLS + 1) * ROUNDS - 1))
