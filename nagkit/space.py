@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -342,6 +342,19 @@ class SearchSpace(ABC):
                 ops[node] = max(symbols, key=shares.__getitem__)
                 belief[node] = {symbol: p for symbol, p in shares.items() if p or symbol == ops[node]}
         return ops, belief
+
+    def _rows(self, architectures: Any) -> list[list[int]]:
+        """The rows of a list of architectures, each by ``_row``, which a space has for its notation."""
+        if isinstance(architectures, str | Architecture):
+            raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
+        if not isinstance(architectures, Iterable) or not (rows := [self._row(each) for each in architectures]):
+            raise ArgumentError(
+                f"architectures must be a list of at least one architecture; got {architectures!r:.80}."
+            )
+        return rows
+
+    def _row(self, architecture: Any) -> list[int]:
+        raise NotImplementedError(f"{type(self).__name__} encodes no single architecture; override encode or _row.")
 
     @abstractmethod
     def encode(self, architectures: "Sequence[str | Architecture]") -> Int[np.ndarray, "n L"]:

@@ -169,13 +169,7 @@ class MobileNetV3(SearchSpace):
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of texts such as ``r224|k3e3 k5e6|k7e4 k3e3 k3e3|…``."""
-        if isinstance(architectures, str | Architecture):
-            raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
-        if not isinstance(architectures, Iterable) or not (rows := [self._row(each) for each in architectures]):
-            raise ArgumentError(
-                f"architectures must be a list of at least one architecture; got {architectures!r:.80}."
-            )
-        return self.check(rows, "architectures")
+        return self.check(self._rows(architectures), "architectures")
 
     def _row(self, architecture: str | Architecture) -> list[int]:
         if isinstance(architecture, Architecture) and architecture.space == self.name:

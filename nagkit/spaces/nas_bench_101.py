@@ -9,7 +9,7 @@ Notation: n architectures, L slots, K symbols, V vertices.
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -147,13 +147,7 @@ class NasBench101(SearchSpace):
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of texts such as ``conv3x3-bn-relu(0)|maxpool3x3(0,1)|output(1,2)``; see ``notation``."""
-        if isinstance(architectures, str | Architecture):
-            raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
-        if not isinstance(architectures, Iterable) or not (rows := [self._row(each) for each in architectures]):
-            raise ArgumentError(
-                f"architectures must be a list of at least one architecture; got {architectures!r:.80}."
-            )
-        return self.check(rows, "architectures")
+        return self.check(self._rows(architectures), "architectures")
 
     def _row(self, architecture: str | Architecture) -> list[int]:
         if isinstance(architecture, Architecture) and architecture.space == self.name:

@@ -5,7 +5,7 @@ the cell is its line graph: eight nodes, the input, six operations in slot order
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -54,13 +54,7 @@ class NasBench201(SearchSpace):
 
     def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
         """The rows of architecture strings such as ``|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|``."""
-        if isinstance(architectures, str | Architecture):
-            raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
-        if not isinstance(architectures, Iterable) or not (rows := [self._row(a) for a in architectures]):
-            raise ArgumentError(
-                f"architectures must be a list of at least one architecture; got {architectures!r:.80}."
-            )
-        return np.array(rows)
+        return self.check(self._rows(architectures), "architectures")
 
     def _row(self, architecture: str | Architecture) -> list[int]:
         if isinstance(architecture, Architecture) and architecture.space == self.name:
