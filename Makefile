@@ -37,7 +37,7 @@ studio: $(STAMP)  ## open the studio in JupyterLab; ARGS=--no-browser only print
 	$(RUN) jupyterlab $(LAB_FLAGS) $(ARGS)
 
 test: $(STAMP)  ## run all tests
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup --max-worker-restart 0 $(ARGS)
 
 fast: $(STAMP)  ## run the tests that are not slow and need no browser
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile -m 'not slow and not browser' $(ARGS)

@@ -180,15 +180,15 @@ class Cluster(Executor):
         call = self._client.submit(partial(function, *given, **named), pure=False)  # done even if done before
         future: Call[Result] = Call()
         future.begun = lambda: True  # the scheduler does not say when
-        future.add_done_callback(partial(_let_go, call))
+        future.add_done_callback(partial(_release, call))
         call.add_done_callback(partial(_pass_on, future))
         self._given.add(future)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Disconnect, with ``wait`` when all calls are done; calls that are not done then never begin."""
+        """Disconnect, with ``wait`` when all calls are done; calls that are not done then are cancelled."""
         pending = list(self._given)
-        for future in pending if cancel_futures else ():
+        for future in pending if cancel_futures or not wait else ():
             future.cancel()
         if wait:
             wait_for_calls(pending)
@@ -196,14 +196,21 @@ class Cluster(Executor):
 
 
 def _pass_on(future: Future[Any], call: Any) -> None:
-    """Give the future what a call on a cluster gave; cancel it when that is lost. (Dask's own would wait for ever.)"""
+    """Give the future what a call on a cluster gave; cancel it when that is lost. (Dask's own would wait for ever.)
+
+    Dask does this in one thread for all clusters of this process, so nothing here may wait without an end.
+    """
+    if future.done():
+        return
     try:
         if call.status == "error":
-            future.set_exception(call.exception())
+            future.set_exception(call.exception(_PATIENCE))
         else:
-            future.set_result(call.result())
+            future.set_result(call.result(_PATIENCE))
     except InvalidStateError:
         pass  # it was cancelled here meanwhile
+    except TimeoutError:  # the result went with its worker, and another does the call again
+        call.add_done_callback(partial(_pass_on, future))
     except (CancelledError, OSError):  # the scheduler is lost
         future.cancel()
     except Exception as error:  # what the worker gave cannot be read here
@@ -211,11 +218,18 @@ def _pass_on(future: Future[Any], call: Any) -> None:
 
 
 def _let_go(call: Any, future: Future[Any]) -> None:
-    """Cancel the call elsewhere when its future is cancelled, and wake those who wait for it."""
+    """Cancel the call in a process when its future is cancelled, and wake those who wait for it."""
     if future.cancelled():
         future.set_running_or_notify_cancel()
         if not call.done():
             call.cancel()
+
+
+def _release(call: Any, future: Future[Any]) -> None:
+    """The same on a cluster, where to cancel would wait for the scheduler's answer to every call."""
+    if future.cancelled():
+        future.set_running_or_notify_cancel()
+    call.release()
 
 
 def _within(seconds: float, function: Callable[[], Result]) -> Result:

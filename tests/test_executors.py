@@ -29,6 +29,7 @@ LOCAL = {
     "processes": True,
     "dashboard_address": "127.0.0.1:0",
     "silence_logs": 50,
+    "scheduler_kwargs": {"allowed_failures": 0},  # one worker that dies of a call is enough, and spares time
 }
 
 
@@ -293,6 +294,52 @@ def test_a_lost_scheduler_is_told(tmp_path):
         process.kill()
         with pytest.raises(NagkitError, match="as when the scheduler of a cluster ends"):
             list(work)
+
+
+class Lost:
+    """A Dask future whose result is lost once, as with its worker, before another worker gives it."""
+
+    status, waited = "finished", None
+
+    def __init__(self, value):
+        self.values = iter([TimeoutError(), value])
+
+    def result(self, seconds):
+        assert 0 < seconds < 60
+        value = next(self.values)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def add_done_callback(self, function):
+        self.waited = function
+
+
+def test_a_result_that_is_lost_keeps_nobody_waiting_and_comes_later():
+    call, future = Lost(2.0), Future()
+    executors._pass_on(future, call)
+    assert not future.done()
+    call.waited(call)
+    assert future.result(0) == 2.0
+
+
+def test_nothing_is_fetched_for_whom_nobody_waits():
+    call, future = Lost(2.0), Future()
+    future.cancel()
+    executors._pass_on(future, call)
+    assert isinstance(next(call.values), TimeoutError)
+
+
+@pytest.mark.parametrize("how", [{"wait": False}, {"wait": True, "cancel_futures": True}])
+def test_an_end_at_once_leaves_nobody_waiting_for_a_cluster(how, cluster):
+    place = executor(cluster.scheduler_address)
+    waiting = [place.submit(time.sleep, 1) for _ in range(8)]
+    began = time.monotonic()
+    place.shutdown(**how)
+    assert wait(waiting, 60).not_done == set()
+    assert time.monotonic() - began < 30
+    with executor(cluster.scheduler_address) as calls:  # another client of this process is served all the same
+        assert calls.submit(math.sqrt, 4.0).result(60) == 2.0
 
 
 def test_what_serves_as_an_executor_is_one():
