@@ -288,12 +288,16 @@ def test_a_lost_scheduler_is_told(tmp_path):
     script = tmp_path / "cluster.py"
     script.write_text(textwrap.dedent(code))
     process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    with process, executor(process.stdout.readline().strip()) as calls:
-        work = results(calls, time.sleep, [0.02] * 1000)
-        assert next(work)
-        process.kill()
-        with pytest.raises(NagkitError, match="as when the scheduler of a cluster ends"):
-            list(work)
+    with process:
+        try:
+            with executor(process.stdout.readline().strip()) as calls:
+                work = results(calls, time.sleep, [0.02] * 1000)
+                assert next(work)
+                process.kill()
+                with pytest.raises(NagkitError, match="as when the scheduler of a cluster ends"):
+                    list(work)
+        finally:
+            process.kill()  # else its end would be waited for
 
 
 class Lost:
