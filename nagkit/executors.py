@@ -3,6 +3,7 @@
 Functions and their arguments travel to other processes, so they have to be importable and small.
 """
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -150,7 +151,7 @@ class Cluster(Executor):
     def __init__(self, address: str) -> None:
         """Connect to the scheduler at this address."""
         try:
-            from distributed import Client
+            import distributed
         except ImportError:
             raise PackageMissingError(
                 "A Dask cluster needs the package distributed: pip install 'nagkit[dask]'."
@@ -158,7 +159,8 @@ class Cluster(Executor):
         try:
             if not address:  # to Dask this means the cluster that it knows of, if any
                 raise ValueError("it is empty")
-            connect = partial(Client, address, timeout=_PATIENCE, set_as_default=False)
+            _within(_PATIENCE + 1, lambda: asyncio.run(_answer(address)))
+            connect = partial(distributed.Client, address, timeout=_PATIENCE, set_as_default=False)
             self._client: Any = _within(_PATIENCE + 1, connect)
         except (OSError, TypeError, ValueError) as error:
             raise ArgumentError(
@@ -193,6 +195,18 @@ class Cluster(Executor):
         if wait:
             wait_for_calls(pending)
         self._client.close()
+
+
+async def _answer(address: str) -> None:
+    """Raise an error unless somebody at the address speaks Dask's language.
+
+    A client asks no better, but one that finds nobody is left to the garbage collector, which closes it at any moment:
+    also while another begins, and then both wait for the same lock for ever.
+    """
+    from distributed.comm import connect
+
+    comm = await connect(address, timeout=_PATIENCE)
+    await comm.close()
 
 
 def _pass_on(future: Future[Any], call: Any) -> None:

@@ -201,6 +201,16 @@ def test_what_is_neither_a_number_nor_an_address_is_refused(workers, as_a_user):
         executor(workers)
 
 
+def test_where_nobody_answers_no_client_is_left_to_the_garbage_collector(monkeypatch):
+    monkeypatch.setattr("distributed.Client", lambda *given, **named: pytest.fail("a client was made"))
+    monkeypatch.setattr(executors, "_PATIENCE", 1)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    for address in ("two", "http://127.0.0.1:1", f"tcp://127.0.0.1:{port}"):
+        with pytest.raises(ArgumentError, match="workers must be"):
+            executor(address)
+
+
 def test_a_number_may_be_a_text():
     with executor("3") as processes:
         assert processes.workers == 3

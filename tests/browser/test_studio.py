@@ -103,8 +103,8 @@ def test_the_dag_denoises_frame_by_frame_and_stop_is_heard(studio, outside):
     button(page, "Generate").click()
     page.wait_for_function(f"() => document.querySelector('{PICTURE}').data[5].text.some(t => t.includes('?'))")
     said(page, "Generating")
-    page.wait_for_function(
-        f"() => document.querySelector('{PICTURE}').layout.annotations[0].text.startsWith('Round 2')"
+    page.wait_for_function(  # on a busy machine a round may pass unseen
+        f"() => /^Round [2-9]/.test(document.querySelector('{PICTURE}').layout.annotations[0].text)"
     )
     clock = time.monotonic()
     button(page, "Stop").click()
