@@ -291,6 +291,12 @@ class SearchSpace(ABC):
         holds = (np.array(of_fact)[:, None] == np.array(names)).astype(np.float32)  # whole numbers multiply slowly
         return (self.one_hot(tokens).astype(np.float32) @ holds).astype(np.int64)
 
+    def trends(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n c"]:
+        """What accuracy and costs may rise or fall with in proportion: how often each symbol occurs, or what a space
+        knows better. Together the columns have a spread of about 1.
+        """
+        return self.counts(tokens) / len(self.slots) ** 0.5
+
     def one_hot(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
         """Whether each slot holds each of its symbols, as it is written."""
         facts = self.check(tokens)[:, :, None] == np.arange(self.radices.max())  # (n, L, K)

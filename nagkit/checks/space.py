@@ -212,6 +212,12 @@ class SpaceContract:
         assert (counts >= 0).all()
         assert (counts.sum(1) == len(space.slots)).all()
 
+    def test_trends_are_finite_and_of_each_row_alone(self, space, tokens):
+        trends = space.trends(tokens)
+        assert trends.dtype == np.float64
+        assert np.isfinite(trends).all()
+        assert np.array_equal(space.trends(tokens[1:2]), trends[1:2])
+
     def test_what_is_written_is_one_symbol_a_slot(self, space, tokens):
         facts = space.one_hot(tokens)
         assert facts.shape == (len(tokens), space.radices.sum())

@@ -1,13 +1,14 @@
-"""A Gaussian process over what an architecture computes, what is written in it, and how many of each operation it has.
+"""A Gaussian process over what an architecture computes, what is written in it, and what it has in all.
 
 Notation: n labels, m points, c symbols; kernel k(a, b) = v exp(-|a - b|_1 / length) of the features of what is computed
-+ the same, with a length and a variance of its own, of what is written + w <a, b> of the centred counts; noise is added
++ the same, with a length and a variance of its own, of what is written + w <a, b> of the centred trends; noise is added
 on the diagonal. On one-hot features the L1 distance is twice the Hamming distance, on counts of paths it compares bags
 of paths. The hyperparameters maximise the marginal likelihood (Rasmussen & Williams, 2006, eqs. 2.30, 5.9) under a
 log-normal prior about what is usual, which decides when there are few labels.
 
 Accuracy follows from what is computed. A measured latency need not: operations that do not reach the output cost time.
-The counts give a trend (a linear model, ibid. section 2.7), which with few labels tells most.
+The trends, such as how many of each operation there are, give a linear model (ibid. section 2.7), which with few labels
+tells most.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Features(NamedTuple):
 
     computed: Float[np.ndarray, "n f"]  # zeros and ones in 32 bits, which are multiplied fastest
     written: Float[np.ndarray, "n g"]
-    counts: Float[np.ndarray, "n c"]  # over the root of the number of slots, so that their spread is about 1
+    trends: Float[np.ndarray, "n c"]
 
     @classmethod
     def of(cls, space: SearchSpace, tokens: Int[np.ndarray, "n L"]) -> "Features":
@@ -44,7 +45,7 @@ class Features(NamedTuple):
         alike = np.array_equal(computed, written)  # then the process measures distances once
         computed = computed.astype(np.float32)
         written = computed if alike else written.astype(np.float32)
-        return cls(computed, written, space.counts(tokens) / len(space.slots) ** 0.5)
+        return cls(computed, written, space.trends(tokens))
 
     def first(self, count: int) -> "Features":
         """Those of the first so many."""
@@ -57,7 +58,7 @@ class Features(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """The hyperparameters, in the order of ``START``, and the mean of the counts of the labels."""
+    """The hyperparameters, in the order of ``START``, and the mean of the trends of the labels."""
 
     length_computed: float
     variance_computed: float
@@ -70,7 +71,7 @@ class Kernel:
     @classmethod
     def likeliest(cls, features: Features, scores: Float[np.ndarray, "n"]) -> "Kernel":
         """The kernel under which these scores are likeliest, with the prior."""
-        centre = features.counts.mean(0)
+        centre = features.trends.mean(0)
         given = similarities(features, features, centre), scores
         best = optimize.minimize(loss, START, given, jac=True, method="L-BFGS-B", bounds=BOUNDS, options=STOP)
         return cls.of(best.x, centre)
@@ -91,8 +92,8 @@ class Kernel:
 
     def variance(self, features: Features) -> Float[np.ndarray, "n"]:
         """The variance of each before any label."""
-        counts = features.counts - self.centre
-        return self.variance_computed + self.variance_written + self.trend * (counts**2).sum(1)
+        trends = features.trends - self.centre
+        return self.variance_computed + self.variance_written + self.trend * (trends**2).sum(1)
 
 
 class Posterior:
@@ -142,13 +143,13 @@ class GaussianProcess(RankedPredictor):
 
 
 def similarities(a: Features, b: Features, centre: Float[np.ndarray, "c"]) -> Float[np.ndarray, "3 n m"]:
-    """How far ``a`` and ``b`` are in what is computed and what is written, and the products of their centred counts."""
+    """How far ``a`` and ``b`` are in what is computed and what is written, and the products of their centred trends."""
     return np.stack([l1(a.computed, b.computed), l1(a.written, b.written), products(a, b, centre)])
 
 
 def products(a: Features, b: Features, centre: Float[np.ndarray, "c"]) -> Float[np.ndarray, "n m"]:
-    """Those of the centred counts of ``a`` and ``b``."""
-    return (a.counts - centre) @ (b.counts - centre).T
+    """Those of the centred trends of ``a`` and ``b``."""
+    return (a.trends - centre) @ (b.trends - centre).T
 
 
 def l1(a: Float[np.ndarray, "n f"], b: Float[np.ndarray, "m f"]) -> Float[np.ndarray, "n m"]:

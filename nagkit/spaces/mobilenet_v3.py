@@ -26,6 +26,7 @@ DEPTHS = (2, 3, 4)
 KERNELS = (3, 5, 7)
 BLOCKS = tuple((kernel, expansion) for kernel in KERNELS for expansion in (3, 4, 6))
 MOST = max(DEPTHS)  # blocks in a stage
+_SPREAD = np.array([0.17, 0.12, 0.36])  # of the logarithms of side, parameters and FLOPs over the space
 NONE = 0  # the symbol of a third or fourth block that is not there
 WIDTHS = (1.0, 1.2)
 MOST_CLASSES = 1_000_000
@@ -192,6 +193,23 @@ class MobileNetV3(SearchSpace):
         """The rows themselves: no two are the same network."""
         arguments.one_of("identity", identity, self.identities)
         return self.check(tokens)
+
+    def features(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
+        """Which steps of each choice are taken (kernels of more than 3, of more than 5), so that near choices are alike.
+
+        Choices are the side of the image, and of each block whether it is there, its kernel and its expansion.
+        """
+        tokens = self.check(tokens)
+        blocks = tokens[:, 6:] - np.tile(np.arange(MOST) >= DEPTHS[0], 5)  # (n, 20), -1 for none
+        kernel, expansion = blocks // 3, blocks % 3
+        steps = [blocks >= 0, kernel > 0, kernel > 1, (blocks >= 0) & (expansion > 0), (blocks >= 0) & (expansion > 1)]
+        return np.concatenate([tokens[:, :1] > np.arange(len(RESOLUTIONS) - 1), *steps], axis=1)
+
+    def trends(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n 3"]:
+        """Logarithms of side, parameters and FLOPs, each with a spread of about 1/√3 over the space."""
+        side = np.log(np.array(RESOLUTIONS))[self.check(tokens)[:, 0]]
+        logs = np.stack([side, np.log(self.params(tokens)), np.log(self.flops(tokens))], axis=1)
+        return logs / (_SPREAD * 3**0.5)
 
     def params(self, tokens: Int[np.ndarray, "n L"], classes: int = 1000) -> Int[np.ndarray, "n"]:
         """Exact number of trainable parameters."""

@@ -36,7 +36,7 @@ def by_loops(kernel, a, b):
     for i, j in np.ndindex(*k.shape):
         computed = (a.computed[i] != b.computed[j]).sum()
         written = (a.written[i] != b.written[j]).sum()
-        trend = (a.counts[i] - kernel.centre) @ (b.counts[j] - kernel.centre)
+        trend = (a.trends[i] - kernel.centre) @ (b.trends[j] - kernel.centre)
         k[i, j] = kernel.variance_computed * math.exp(-computed / kernel.length_computed)
         k[i, j] += kernel.variance_written * math.exp(-written / kernel.length_written) + kernel.trend * trend
     return k
@@ -51,14 +51,14 @@ def test_dead_operations_are_written_but_neither_computed_nor_counted():
     dead = [[0, 3, 0, 0, 0, 0], [0, 0, 3, 0, 0, 0]]  # one convolution each, which nothing reaches or uses
     features = Features.of(SPACE, np.array(dead))
     np.testing.assert_array_equal(*features.computed)
-    np.testing.assert_array_equal(features.counts * math.sqrt(6), [[6, 0, 0, 0, 0]] * 2)
+    np.testing.assert_array_equal(features.trends * math.sqrt(6), [[6, 0, 0, 0, 0]] * 2)
     assert l1(features.written, features.written)[0, 1] == 4  # two slots, two symbols each
 
 
 @pytest.mark.parametrize("logs", [START, START + SHIFT, START - 2 * SHIFT])
 def test_loss_is_the_log_posterior(logs):
     features, scores = some(30, 2), np.random.default_rng(0).standard_normal(30)
-    kernel = Kernel.of(logs, features.counts.mean(0))
+    kernel = Kernel.of(logs, features.trends.mean(0))
     covariance = by_loops(kernel, features, features) + kernel.noise * np.eye(30)
     evidence = stats.multivariate_normal(np.zeros(30), covariance).logpdf(scores)
     prior = sum(stats.norm(m, PRIOR_SPREAD).logpdf(x) for m, x in zip(START, logs, strict=True))
@@ -69,7 +69,7 @@ def test_loss_is_the_log_posterior(logs):
 
 def test_gradient_is_that_of_finite_differences():
     features, scores = some(30, 3), np.random.default_rng(1).standard_normal(30)
-    given = similarities(features, features, features.counts.mean(0)), scores
+    given = similarities(features, features, features.trends.mean(0)), scores
     error = optimize.check_grad(lambda x: loss(x, *given)[0], lambda x: loss(x, *given)[1], START + SHIFT)
     assert error < 1e-4
 
@@ -77,7 +77,7 @@ def test_gradient_is_that_of_finite_differences():
 def test_posterior_is_the_conditional_of_a_joint_normal():
     both = some(31, 4)
     x, y = both.first(25), Features(*(part[25:] for part in both))
-    scores, kernel = np.random.default_rng(4).standard_normal(25), Kernel.of(START + SHIFT, x.counts.mean(0))
+    scores, kernel = np.random.default_rng(4).standard_normal(25), Kernel.of(START + SHIFT, x.trends.mean(0))
     k = by_loops(kernel, both, both)
     inverse = np.linalg.inv(k[:25, :25] + kernel.noise * np.eye(25))
     posterior = Posterior(kernel, x, scores)

@@ -125,3 +125,24 @@ def test_other_widths_are_refused(wrong, as_a_user):
 def test_other_texts_are_refused(text):
     with pytest.raises(ArgumentError, match=r"resolution must be|architectures must be|block 1.1 must be"):
         find("mobilenet-v3").encode([text])
+
+
+def test_alike_are_those_whose_choices_are_near(space):
+    side = [space.encode([f"r{side}" + "|k3e3 k3e3" * 5])[0] for side in (128, 132, 224)]
+    kinds = [
+        space.encode(["r128|" + kind + " k3e3" + "|k3e3 k3e3" * 4])[0] for kind in ("k3e3", "k5e3", "k7e3", "k7e6")
+    ]
+    deep = space.encode(["r128|k3e3 k3e3 k3e3" + "|k3e3 k3e3" * 4])[0]
+    facts = space.features(np.array([*side, *kinds, deep]))
+    apart = [int((facts[0] != row).sum()) for row in facts]
+    assert apart == [0, 1, 24, 0, 1, 2, 4, 1]
+
+
+def test_trends_are_logarithms_with_a_spread_of_one_together(space):
+    trends = space.trends(space.sample(4000, np.random.default_rng(0)))
+    assert trends.std(0) ** 2 * 3 == pytest.approx(1.0, abs=0.2)
+    one, other = space.encode(["r128" + "|k3e3 k3e3" * 5, "r224" + "|k3e3 k3e3" * 5])
+    rise = space.trends(other[None])[0] - space.trends(one[None])[0]
+    assert rise[1] == 0  # parameters
+    ratio = space.flops(other[None])[0] / space.flops(one[None])[0]
+    assert rise[2] / rise[0] == pytest.approx(np.log(ratio) / np.log(224 / 128) * 0.17 / 0.36)
