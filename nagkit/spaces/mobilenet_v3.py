@@ -195,7 +195,7 @@ class MobileNetV3(SearchSpace):
         return self.check(tokens)
 
     def features(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n f"]:
-        """Which steps of each choice are taken (kernels of more than 3, of more than 5), so that near choices are alike.
+        """Which steps of each choice are taken (a kernel above 3, above 5), so that near choices are alike.
 
         Choices are the side of the image, and of each block whether it is there, its kernel and its expansion.
         """
