@@ -35,6 +35,12 @@ class Archive:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def first(self, count: int) -> "Archive":
+        """What was known when so many were told."""
+        first = Archive(self.space, self.objectives, self.constraints, self.identity)
+        first.add(self.tokens[:count], self.values[:count])
+        return first
+
     def expect(self, tokens: Int[np.ndarray, "n L"]) -> None:
         """These are asked for now."""
         self.pending = np.concatenate([self.pending, tokens])

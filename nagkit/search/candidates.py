@@ -78,28 +78,26 @@ class Candidates:
         """
         count = settled(len(archive))
         if self._guide is None or self._guide[0] != count:
-            first = Archive(archive.space, archive.objectives, archive.constraints, archive.identity)
-            first.add(archive.tokens[:count], archive.values[:count])
+            first = archive.first(count)
             try:
-                self._guide = count, Energy(archive.space, _guidance(Belief(first, self.kernels), archive))
+                guidance = towards_expected(first, Belief(first, self.kernels), STRENGTH, method="first-order")
+                self._guide = count, Energy(archive.space, guidance)
             except UnsatisfiableError:
                 self._guide = count, None
         return self._guide[1]
 
 
-def _guidance(belief: Belief, archive: Archive) -> Guidance:
-    wishes = [Objective(EXPECTED, partial(expected, belief, j)) for j in range(len(archive.objectives))]
-    return Guidance(STRENGTH, wishes, limits(belief, archive), method="first-order")
+def towards_expected(archive: Archive, belief: Belief, strength: float, method: str = "tilt") -> Guidance:
+    """Guidance by what is expected of each objective, within the exact constraints.
+
+    The measured constraints hold by odds, once some architecture met them.
+    """
+    wishes = [Objective(EXPECTED, partial(_expected, belief, j)) for j in range(len(archive.objectives))]
+    limits = [constraint for constraint in archive.constraints if constraint.exact]
+    if len(limits) < len(archive.constraints) and belief.feasible.any():
+        limits.append(Constraint(FEASIBLE, belief.odds, low=LEAST_ODDS, odds=belief.odds))
+    return Guidance(strength, wishes, limits, method=method)
 
 
-def limits(belief: Belief, archive: Archive) -> list[Constraint]:
-    """The exact constraints, and for the measured ones odds of meeting them, once some architecture did."""
-    found = [constraint for constraint in archive.constraints if constraint.exact]
-    if len(found) < len(archive.constraints) and belief.feasible.any():
-        found.append(Constraint(FEASIBLE, belief.odds, low=LEAST_ODDS, odds=belief.odds))
-    return found
-
-
-def expected(belief: Belief, objective: int, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
-    """The score that a belief expects of architectures for one objective."""
+def _expected(belief: Belief, objective: int, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
     return belief.expected(tokens)[0][:, objective]

@@ -1,20 +1,17 @@
 """Rounds of guided diffusion: what is told so far guides the samples that are asked for next."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from nagkit import arguments
-from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import UnsatisfiableError
 from nagkit.generators import generator
-from nagkit.metrics import Objective
 from nagkit.search.archive import Archive
 from nagkit.search.archived import ArchivedSearch
 from nagkit.search.belief import Belief, Kernels
-from nagkit.search.candidates import EXPECTED, expected, limits
+from nagkit.search.candidates import towards_expected
 
 STEPS = 4  # calls of the belief of the space while sampling
 
@@ -57,18 +54,14 @@ class GuidedSearch(ArchivedSearch):
     def _sampled(self, count: int) -> Int[np.ndarray, "m L"]:
         """Samples guided by the first so many labels alone, so that an interrupted search has the same again."""
         if self._samples[0] != count:
-            first = Archive(self.space, self.objectives, self.constraints, self.identity)
-            first.add(self.archive.tokens[:count], self.archive.values[:count])
-            self._samples = count, self._guided(first)
+            self._samples = count, self._guided(self.archive.first(count))
         return self._samples[1]
 
     def _guided(self, archive: Archive) -> Int[np.ndarray, "m L"]:
         none = self.archive.tokens[:0]
         if np.isfinite(archive.values).all(1).sum() < 2:
             return none
-        belief = Belief(archive, self._kernels)
-        wishes = [Objective(EXPECTED, partial(expected, belief, j)) for j in range(len(self.objectives))]
-        guidance = Guidance(self.strength, wishes, limits(belief, archive))
+        guidance = towards_expected(archive, Belief(archive, self._kernels), self.strength)
         rng = np.random.default_rng(archive.tokens.ravel())  # seeded by what is known, as a state may be another's
         made = generator("exact-prior", self.space, steps=min(STEPS, len(self.space.slots)))
         try:
