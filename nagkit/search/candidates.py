@@ -22,8 +22,8 @@ SOURCES = ("elite", "mutation", "random", "guided")
 ELITE = 10  # architectures around which candidates are looked for
 DRAWS = 200  # from the law of the elite
 UNIFORM, ALONE = 60, 1_000  # random ones beside others, of which they are at least a tenth, and alone
-GUIDED, STRENGTH = 300, 2.0  # guided ones, and how strongly
-MASKED = 0.6  # of their slots at most, so that the best lead to others that differ a little or a lot
+GUIDED, STRENGTH = 600, 4.0  # guided ones, and how strongly
+MASKED = 3, 0.3  # at most so many slots of the best, or so large a part of them, are decided anew; at least one
 LEAST_ODDS = 0.1  # of meeting the constraints: what is less likely to is not asked for
 
 EXPECTED, FEASIBLE = Metric("expected", "sd", "max"), Metric("feasible", "odds", "max")
@@ -61,7 +61,8 @@ class Candidates:
     def _guided(self, archive: Archive, elite: np.ndarray, rng: np.random.Generator) -> Int[np.ndarray, "m L"]:
         weights = np.arange(len(elite), 0, -1.0)
         rows = elite[rng.choice(len(elite), GUIDED, p=weights / weights.sum())]
-        masked = rng.random(rows.shape) < rng.uniform(0, MASKED, (GUIDED, 1))
+        most = max(MASKED[0], round(MASKED[1] * rows.shape[1]))
+        masked = rng.random(rows.shape).argsort(1).argsort(1) < rng.integers(1, most + 1, (GUIDED, 1))
         for slot, others in enumerate(archive.space.tied):
             masked[:, others[others >= 0]] |= masked[:, [slot]]
         energy = self._energy(archive)
