@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,46 @@ from nagkit.space import ENUMERABLE, SearchSpace
 BASELINES = ("random", "local", "enumeration")  # in every race; the last where the space can be listed
 
 
-def entrants(text: str) -> dict[str, dict[str, str]]:
-    """Entrants of a race as a person writes them, as in ``"evolution, bayesian:ei"``, the last with an acquisition."""
-    found: dict[str, dict[str, str]] = {}
-    for name in filter(None, map(str.strip, text.split(","))):
-        kind, _, acquisition = name.partition(":")
-        arguments.one_of("each of searches", kind, SEARCHES)
-        if acquisition and kind != "bayesian":
-            raise ArgumentError(f"searches must name an acquisition of bayesian only, as in bayesian:ei; got {name!r}.")
-        found[name] = {"search": kind, "acquisition": acquisition} if acquisition else {}
-    return found
+def entrants(text: str) -> dict[str, dict[str, Any]]:
+    """Entrants of a race as a person writes them, as in ``"evolution, bayesian:ei, bayesian::guided+mutation"``.
+
+    A bayesian one may name its acquisition, and then where its candidates come from; either may be left empty.
+    """
+    return {name: _entrant(name) for name in filter(None, map(str.strip, text.split(",")))}
+
+
+def _entrant(name: str) -> dict[str, Any]:
+    """The search of one entrant and the options that its name says, or none."""
+    from nagkit.search.bayesian import ACQUISITIONS
+    from nagkit.search.candidates import SOURCES
+
+    kind, *rest = name.split(":")
+    arguments.one_of("each of searches", kind, SEARCHES)
+    if any(rest) and kind != "bayesian":
+        raise ArgumentError(
+            f"searches must name an acquisition of bayesian only, as in bayesian:ei, and so sources of candidates, as "
+            f"in bayesian:ei:guided+mutation; got {name!r}."
+        )
+    if len(rest) > 2:
+        raise ArgumentError(f"searches must have two colons at most, as in bayesian:ei:guided; got {name!r}.")
+    acquisition, sources = (*rest, "", "")[:2]
+    options: dict[str, Any] = {}
+    if acquisition:
+        every = dict.fromkeys(each for names in ACQUISITIONS.values() for each in names)
+        options["acquisition"] = arguments.one_of(f"the acquisition in {name!r}", acquisition, every)
+    if sources:
+        options["candidates"] = sources.split("+")
+        for source in options["candidates"]:
+            arguments.one_of(f"each source of candidates in {name!r}", source, SOURCES)
+    return {} if name == kind else {"search": kind, **options}
+
+
+def point(text: str) -> tuple[float, ...]:
+    """A point as a person writes it, as in ``"70, 60"``: no numbers where the text is empty."""
+    try:
+        return tuple(map(float, text.split(","))) if text.strip() else ()
+    except ValueError:
+        raise ArgumentError(f"reference_point must be numbers with commas, as in '70, 60'; got {text!r}.") from None
 
 
 @dataclass(frozen=True)
@@ -43,6 +74,8 @@ class Course:
         constraints: what every search has to meet
         judges: for each objective the one that is reported, such as accuracy on test; the objectives when empty
         cost: the price of an evaluation, such as training time in seconds; not reported when None
+        reference: where hypervolumes end, a number for each judge in its unit; the worst of each that is known when
+            empty, which in a space too large to list is the worst that this race came across
 
     Values have to be cheap, as those of a table: standings ask for those of the whole space where it can be listed.
     """
@@ -52,6 +85,7 @@ class Course:
     constraints: Sequence[Constraint] = ()
     judges: Sequence[Objective] = ()
     cost: Objective | None = None
+    reference: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         arguments.instance("space", self.space, SearchSpace, "nagkit.space('nas-bench-201')")
@@ -65,6 +99,16 @@ class Course:
             )
         if self.cost is not None:
             arguments.instance("cost", self.cost, Objective, "table.objective('train_time')")
+        numbers = arguments.several("reference", self.reference, Real)
+        if numbers and len(self.judges) == 1:
+            raise ArgumentError(f"reference must be empty with one objective, which has no hypervolume; got {numbers}.")
+        finite = arguments.finite("reference", numbers, len(self.judges)).tolist() if numbers else ()
+        object.__setattr__(self, "reference", tuple(finite))
+
+    @property
+    def listed(self) -> bool:
+        """Whether the space can be listed, so that the best of all is known."""
+        return self.space.size <= ENUMERABLE
 
 
 @dataclass
@@ -148,10 +192,10 @@ class Race:
         self.seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ArgumentError(f"seeds must hold at least one, each once; got {self.seeds}.")
-        baselines = BASELINES if self.course.space.size <= ENUMERABLE else BASELINES[:-1]
+        baselines = BASELINES if self.course.listed else BASELINES[:-1]
         self.entrants = {**{name: {} for name in baselines}, **self.entrants}
         self._lanes = [self._lane(name, seed) for seed in self.seeds for name in self.entrants]
-        if self.course.space.size <= ENUMERABLE:
+        if self.course.listed:
             self._warm_up()
 
     def _lane(self, name: str, seed: int) -> _Lane:

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nagkit import arguments
 from nagkit.errors import ArgumentError, DataMissingError, NagkitError
 from nagkit.figures import CONFIG, PLOTLY
@@ -24,6 +26,8 @@ from nagkit.files import write_atomically
 if TYPE_CHECKING:
     import nbformat
     import pandas
+
+    from nagkit.benchmarks import Surrogate, Table
 
 OUT = "out"  # the parameter through which a notebook learns its folder
 UNSEEN = 100  # known architectures that no label tells, at least, to judge the answer by
@@ -116,7 +120,6 @@ def _check_together(values: Mapping[str, Any]) -> None:
     if "table" not in values:
         return
     from nagkit.benchmarks import benchmark
-    from nagkit.race import entrants
 
     table, device = benchmark(values["table"]), values.get("device", "none")
     if device == "none" and values.get("max_latency"):
@@ -126,11 +129,36 @@ def _check_together(values: Mapping[str, Any]) -> None:
         offered = [name for name in devices if not name.endswith("_spread")]
         arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
     if "searches" in values:
-        entrants(values["searches"])
-    if "cost" in values:
-        arguments.one_of(f"cost with the table {table.name!r}", values["cost"], ["", *table.metrics])
+        _check_race(table, values)
     if "labels" in values:
         arguments.whole("labels", values["labels"], 2, len(table.known("val_accuracy")) - UNSEEN)
+
+
+def _check_race(table: "Table | Surrogate", values: Mapping[str, Any]) -> None:
+    """Refuses entrants that are none, and costs that the table does not hold or cannot be what they are said to be."""
+    from nagkit.race import BASELINES, entrants, point
+    from nagkit.space import ENUMERABLE
+
+    listed, cost = table.space.size <= ENUMERABLE, values["cost"]
+    baselines = BASELINES if listed else BASELINES[:-1]
+    named = list(dict.fromkeys([*entrants(values["searches"]), *baselines]))
+    arguments.one_of("reference", values["reference"], ["", *named])
+    held = [name for name in table.metrics if listed or name in table.computed]
+    arguments.one_of(f"cost with the table {table.name!r}", cost, ["", *held])
+    if values["limit"] and not cost:
+        raise ArgumentError(f"cost must name a metric of {table.name!r} when there is a limit; got an empty text.")
+    if (corner := point(values["reference_point"])) and (not cost or values["limit"] or len(corner) != 2):
+        raise ArgumentError(
+            "reference_point must be empty, or two numbers where there is a cost and no limit, as in '70, 60'; "
+            f"got {values['reference_point']!r}."
+        )
+    if values["cost_is"] == "exact":
+        rows = table.space.all() if listed else table.space.sample(UNSEEN, np.random.default_rng(0))
+        if not cost or np.isnan(table.look_up(rows, cost)).any():
+            raise ArgumentError(
+                f"cost_is must be usual or measured for a cost that {table.name!r} does not know of every "
+                f"architecture, such as {cost!r}; got 'exact'."
+            )
 
 
 def names() -> list[str]:

@@ -4,11 +4,13 @@ Notation: s seeds, q evaluations of a heat, a numbers of evaluations, n architec
 
 A search sees one value (say, accuracy on validation) and is judged by another (accuracy on test): the best so far is
 the best of what was seen, and its other value is reported. Regret is how far that lies behind the best on the ground:
-of all architectures that meet the constraints where a space can be listed, else of all that were asked for.
+of all architectures that meet the constraints where a space can be listed, else of all that any heat asked for. There
+the best of all is not known, and another race may find a better one.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,18 +19,17 @@ from nagkit import arguments
 from nagkit.curves import Band, bands_figure
 from nagkit.errors import ArgumentError
 from nagkit.figures import Picture
-from nagkit.metrics import Metric
+from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.pairs import Paired, median, reached
 from nagkit.race import Course, Heat
 from nagkit.report import Estimate
 from nagkit.search.loop import Values
-from nagkit.space import ENUMERABLE
 
 LEVELS = 10  # limits to the second objective, for each of which the best of the first is asked
 POINTS = 49  # of a line of hypervolumes
 START = 0.08  # of the evaluations, for which the picture of regret has no room
 EVALUATIONS = Metric("evaluations", "count", "min")
 HYPERVOLUME = Metric("hypervolume ratio", "1", "max")
-_EQUAL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,11 @@ class _Known:
             usable &= constraint.met(column)
         return cls(seen, judged, usable)
 
+    @classmethod
+    def together(cls, several: Sequence["_Known"]) -> "_Known":
+        """Those of all of these."""
+        return cls(*(np.concatenate([getattr(each, name) for each in several]) for name in cls.__dataclass_fields__))
+
     def best(self, value: Float[np.ndarray, "n"], among: Bool[np.ndarray, "n"]) -> int:
         """The first place with the largest value among some of the usable; -1 where there is none."""
         places = np.flatnonzero(self.usable & among)
@@ -69,12 +75,36 @@ class Standings:
         if not self.heats:
             raise ArgumentError("heats must hold at least one with an evaluation; step the race first.")
         self.entrants = tuple(dict.fromkeys(heat.entrant for heat in self.heats))
-        listed = course.space.size <= ENUMERABLE
-        tokens = course.space.all() if listed else np.concatenate([heat.tokens for heat in self.heats])
-        self._ground = _Known.of(course, tokens, Values(tuple(course.objectives), tuple(course.constraints))(tokens))
+        self._heats = [_Known.of(course, heat.tokens, heat.values) for heat in self.heats]
+        if course.listed:
+            tokens, values = course.space.all(), Values(tuple(course.objectives), tuple(course.constraints))
+            self._ground = _Known.of(course, tokens, values(tokens))
+        else:
+            self._ground = _Known.together(self._heats)
         if not self._ground.usable.any():
             raise ArgumentError("course must allow at least one architecture whose values are known; loosen a bound.")
-        self._heats = [_Known.of(course, heat.tokens, heat.values) for heat in self.heats]
+
+    def sentence(self) -> str:
+        """What the figures are relative to, and which of them rest on predicted values, in words."""
+        course, space = self.course, self.course.space
+        if course.listed:
+            told = f"The ground is all of the {space.size:,} architectures of {space.name}"
+        else:
+            asked = len(np.unique(np.concatenate([heat.tokens for heat in self.heats]), axis=0))
+            told = (
+                f"The space {space.name} cannot be listed, so the ground is the {asked:,} architectures that any "
+                "entrant of this race asked for; its best is not the best of all"
+            )
+        bounds = f" with {' and '.join(map(str, course.constraints))}" if course.constraints else ""
+        if len(course.judges) > 1:
+            ends = zip(course.judges, self._reference, strict=True)
+            corner = ", ".join(f"{j.metric.name} {-j.metric.sign * end:.4g} {j.metric.unit}" for j, end in ends)
+            whose = "as given" if course.reference else "the worst of each on the ground"
+            bounds += f"; the reference point of hypervolumes is {corner}, {whose}"
+        both: list[Objective | Constraint] = [*course.objectives, *course.constraints, *course.judges]
+        errors = {each.metric.name: each.metric.error for each in both if each.metric.error}
+        predicted = "".join(f" {name} is predicted: {error}." for name, error in errors.items())
+        return f"{told}{bounds}.{predicted}"
 
     # ------------------------------------------------------------------------------------------- one objective
 
@@ -88,8 +118,7 @@ class Standings:
 
     def queries(self, entrant: str) -> Float[np.ndarray, "s"]:
         """After how many evaluations each heat had the best on the ground, as it is seen; infinite if never."""
-        found = self.regret_seen(entrant) <= _EQUAL
-        return np.where(found.any(1), found.argmax(1) + 1.0, np.inf)
+        return reached(self.regret_seen(entrant), 0.0)
 
     def _behind(self, entrant: str, value: Callable[[_Known], Float[np.ndarray, "n"]]) -> Float[np.ndarray, "s q"]:
         self._needs(1)
@@ -106,29 +135,60 @@ class Standings:
     def hypervolume(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
         """Which part of the ground's hypervolume the front of each heat dominates after so many evaluations.
 
-        The front is that of what was seen; its hypervolume is that of the judged values. The reference point is the
-        worst of each objective on the ground, in the units of the judges.
+        The front is that of what was seen; its hypervolume is that of the judged values. The reference point is that of
+        the course, or the worst of each judge on the ground.
         """
-        return self._dominated(entrant, at, lambda known: known.judged)
+        return _share(self.volume(entrant, at), _volume(self._front, self._reference))
+
+    def volume(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
+        """The same in the product of the units of the judges: from the same reference point comparable across races."""
+        return self._dominated(entrant, at, lambda known: known.judged, self._reference)
 
     def hypervolume_seen(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
-        """The same by what the searches see."""
-        return self._dominated(entrant, at, lambda known: known.seen)
+        """The ratio by what the searches see; its reference point is the worst of that on the ground."""
+        ground = -self._ground.seen[self._ground.usable]
+        reference = ground.max(0)
+        return _share(self._dominated(entrant, at, lambda known: known.seen, reference), _volume(ground, reference))
+
+    @cached_property
+    def _reference(self) -> Float[np.ndarray, "k"]:
+        """Where hypervolumes end, signed so that less is better; some of the ground is better in all."""
+        ground = -self._ground.judged[self._ground.usable]
+        if not self.course.reference:
+            return ground.max(0)
+        signs = np.array([judge.metric.sign for judge in self.course.judges])
+        reference = -signs * np.array(self.course.reference)
+        if not (ground < reference).all(1).any():
+            raise ArgumentError(
+                "reference must be worse than some architecture on the ground, as nothing lies before it; got "
+                f"{self.course.reference}."
+            )
+        return reference
+
+    @cached_property
+    def _front(self) -> Float[np.ndarray, "f k"]:
+        """The front of the ground by the judges, signed so that less is better."""
+        import moocore
+
+        ground = -self._ground.judged[self._ground.usable]
+        return ground[moocore.is_nondominated(ground)]
 
     def _dominated(
-        self, entrant: str, at: Sequence[int], value: Callable[[_Known], Float[np.ndarray, "n k"]]
+        self,
+        entrant: str,
+        at: Sequence[int],
+        value: Callable[[_Known], Float[np.ndarray, "n k"]],
+        reference: Float[np.ndarray, "k"],
     ) -> Float[np.ndarray, "s a"]:
         import moocore
 
-        ground = -value(self._ground)[self._ground.usable]
-        reference, front = ground.max(0), ground[moocore.is_nondominated(ground)]
-        whole, rows = moocore.hypervolume(front, ref=reference), []
+        counts, rows = _counts(at), []
         for heat in self._of(entrant):
             row = []
-            for count in _counts(at):
+            for count in counts:
                 early = np.flatnonzero(heat.usable[:count])
                 seen = early[moocore.is_nondominated(-heat.seen[early], keep_weakly=True)] if len(early) else early
-                row.append(moocore.hypervolume(-value(heat)[seen], ref=reference) / whole if len(seen) else 0.0)
+                row.append(_volume(-value(heat)[seen], reference) if len(seen) else 0.0)
             rows.append(row)
         return np.array(rows)
 
@@ -151,13 +211,38 @@ class Standings:
             rows.append(row)
         return np.array(rows)
 
+    # -------------------------------------------------------------------------------------- one against another
+
+    def paired(self, first: str, second: str) -> Paired:
+        """The two over the seeds that both have, after as many evaluations as every heat that goes on has come to.
+
+        The final figure is regret by the judge, or with several objectives the hypervolume ratio.
+        """
+        for which, name in (("first", first), ("second", second)):
+            arguments.one_of(which, name, [each for each in self.entrants if which == "first" or each != first])
+        seeds = {name: [heat.seed for heat in self.heats if heat.entrant == name] for name in (first, second)}
+        if not (common := [seed for seed in seeds[first] if seed in seeds[second]]):
+            raise ArgumentError(f"first and second must have a seed in common; {first!r} and {second!r} have none.")
+        heats = [heat for heat in self.heats if heat.entrant in seeds]
+        at = min((len(heat) for heat in heats if not heat.ended), default=max(map(len, heats)))
+
+        def told(figure: Callable[[str], Float[np.ndarray, "s q"]]) -> Float[np.ndarray, "2 s q"]:
+            rows = [figure(name)[[seeds[name].index(seed) for seed in common], :at] for name in seeds]
+            return np.array([np.pad(each, ((0, 0), (0, at - each.shape[1])), mode="edge") for each in rows])
+
+        if len(self.course.objectives) == 1:
+            ends, metric = told(self.regret)[:, :, -1], self._regret_metric
+            return Paired.of((first, second), metric, at, ends, told(self.regret_seen))
+        return Paired.of((first, second), HYPERVOLUME, at, told(lambda name: self.hypervolume(name, [at]))[:, :, -1])
+
     # ----------------------------------------------------------------------------------------------------- pictures
 
     def figure(self) -> Picture:
         """How the regret of every entrant falls, or with several objectives the hypervolume grows; means over seeds."""
         single = len(self.course.objectives) == 1
-        up = replace(self.course.judges[0].metric, direction="min") if single else HYPERVOLUME
-        up = replace(up, name=f"regret of {up.name.replace('_', ' ')}") if single else up
+        errors = ", ".join(f"{j.metric.name}: {j.metric.error}" for j in self.course.judges if j.metric.error)
+        up = self._regret_metric if single else replace(HYPERVOLUME, error=errors or None)
+        up = replace(up, name=up.name.replace("_", " "))
         bands = [self._band(entrant, single) for entrant in self.entrants]
         picture = bands_figure(bands, EVALUATIONS, up)
         picture.layout["xaxis"]["title"] = {"text": EVALUATIONS.name}
@@ -220,16 +305,20 @@ class Standings:
             found[f"regret of {judge.name} @{count}"] = Estimate.of(judged[:, place], judge.unit)
             if objective != judge:
                 found[f"regret of {objective.name} @{count}"] = Estimate.of(seen[:, place], objective.unit)
-            found[f"at the optimum @{count}"] = Estimate.share(queries <= count)
+            found[f"at the {self._best} @{count}"] = Estimate.share(queries <= count)
         found[f"mean regret of {judge.name} on the way"] = Estimate.of(judged.mean(1), judge.unit)
         if np.isfinite(np.median(queries)):
-            found["median queries to the optimum"] = _median(queries, "evaluations")
+            found[f"median queries to the {self._best}"] = median(queries, "evaluations")
         return found
 
     def _of_several(self, entrant: str, at: Sequence[int]) -> dict[str, Estimate]:
         found, (first, *others) = {}, (judge.metric for judge in self.course.judges)
         for count, ratios in zip(at, self.hypervolume(entrant, at).T, strict=True):
             found[f"hypervolume ratio @{count}"] = Estimate.of(ratios, "1")
+        if self.course.reference:
+            unit = "·".join(judge.metric.unit for judge in self.course.judges)
+            for count, volumes in zip(at, self.volume(entrant, at).T, strict=True):
+                found[f"hypervolume @{count}"] = Estimate.of(volumes, unit)
         if [judge.metric for judge in self.course.judges] != [each.metric for each in self.course.objectives]:
             for count, ratios in zip(at, self.hypervolume_seen(entrant, at).T, strict=True):
                 found[f"hypervolume ratio as seen @{count}"] = Estimate.of(ratios, "1")
@@ -247,6 +336,16 @@ class Standings:
         if self.course.cost is not None:
             found["spent on evaluations"] = Estimate.of(self.spent(entrant)[:, -1], self.course.cost.metric.unit)
         return found
+
+    @property
+    def _best(self) -> str:
+        """What regret is measured from."""
+        return "optimum" if self.course.listed else "best that any found"
+
+    @property
+    def _regret_metric(self) -> Metric:
+        judge = self.course.judges[0].metric
+        return replace(judge, name=f"regret of {judge.name}", direction="min")
 
     def _of(self, entrant: str) -> list[_Known]:
         arguments.one_of("entrant", entrant, self.entrants)
@@ -280,12 +379,13 @@ def _padded(rows: Sequence[Float[np.ndarray, "_"]]) -> Float[np.ndarray, "s q"]:
     return np.array([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])
 
 
-def _median(values: Float[np.ndarray, "s"], unit: str) -> Estimate:
-    """The median, with the interval between order statistics that holds the true one 95 times of 100 or more."""
-    from scipy import stats
+def _volume(points: Float[np.ndarray, "n k"], reference: Float[np.ndarray, "k"]) -> float:
+    """The hypervolume that these points dominate, less is better; one that is not better in all adds nothing."""
+    import moocore
 
-    ordered, count = np.sort(values), len(values)
-    below = int(stats.binom.ppf(0.025, count, 0.5))
-    if count < 6 or not np.isfinite(ordered[count - below]):  # no such statistics, or not known
-        return Estimate(float(np.median(values)), unit, count)
-    return Estimate(float(np.median(values)), unit, count, float(ordered[below - 1]), float(ordered[count - below]))
+    return float(moocore.hypervolume(points, ref=reference))
+
+
+def _share(volumes: Float[np.ndarray, "s a"], whole: float) -> Float[np.ndarray, "s a"]:
+    """Parts of the whole; nothing of nothing, as when the ground has only the ends of a front so far."""
+    return volumes / whole if whole else np.zeros_like(volumes)

@@ -9,7 +9,7 @@ from nagkit.checks.search import COUNT, symbols
 from nagkit.errors import ArgumentError
 from nagkit.executors import executor
 from nagkit.metrics import Constraint, Metric, Objective
-from nagkit.race import Course, Race, entrants
+from nagkit.race import Course, Race, entrants, point
 from nagkit.search import Evaluated, run, search
 from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.standings import Standings
@@ -161,6 +161,30 @@ def test_impossible_courses_are_refused(as_a_user):
         Course(SPACE, [wish], judges=[wish, wish])
     with pytest.raises(ArgumentError, match="cost must be"):
         Course(SPACE, [wish], cost="train_time")
+    for wrong, said in (
+        ((1.0,), "must have shape"),
+        ((1.0, np.inf), "reference must be finite"),
+        (("a", "b"), "must hold Real values"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            Course(SPACE, [wish, wish], reference=wrong)
+    with pytest.raises(ArgumentError, match="reference must be empty with one objective"):
+        Course(SPACE, [wish], reference=(1.0,))
+
+
+def test_candidates_come_from_the_sources_that_the_name_says():
+    whole = race(budget=8, seeds=(0,), entrants=entrants("bayesian:ei:mutation, bayesian::random"))
+    assert {heat.entrant for heat in whole.run()} > {"bayesian:ei:mutation", "bayesian::random"}
+    made = {lane.heat.entrant: lane.search for lane in whole._lanes}
+    assert (made["bayesian:ei:mutation"].acquisition, made["bayesian:ei:mutation"].candidates) == ("ei", ["mutation"])
+    assert (made["bayesian::random"].acquisition, made["bayesian::random"].candidates) == ("ucb", ["random"])
+
+
+def test_points_are_written_with_commas():
+    assert point("70, 6.5") == (70.0, 6.5)
+    assert point(" ") == ()
+    with pytest.raises(ArgumentError, match="reference_point must be numbers with commas"):
+        point("70; 60")
 
 
 def test_a_lap_can_be_left_between_two_heats_and_nothing_is_lost():
@@ -178,8 +202,25 @@ def test_entrants_are_written_with_commas_and_acquisitions_with_a_colon():
         "evolution": {},
         "bayesian:ei": {"search": "bayesian", "acquisition": "ei"},
     }
+    assert entrants("bayesian:ei:guided+mutation, bayesian::guided,bayesian:") == {
+        "bayesian:ei:guided+mutation": {
+            "search": "bayesian",
+            "acquisition": "ei",
+            "candidates": ["guided", "mutation"],
+        },
+        "bayesian::guided": {"search": "bayesian", "candidates": ["guided"]},
+        "bayesian:": {"search": "bayesian"},
+    }
     assert entrants("") == {}
-    for wrong, said in (("bayes", "Did you mean 'bayesian'"), ("tpe:ei", "an acquisition of bayesian only")):
+    for wrong, said in (
+        ("bayes", "Did you mean 'bayesian'"),
+        ("tpe:ei", "an acquisition of bayesian only"),
+        ("tpe::guided", "sources of candidates, as in bayesian:ei:guided"),
+        ("bayesian:ie", "the acquisition in 'bayesian:ie' must be one of 'ucb', 'ei'"),
+        ("bayesian:ei:guidde", "each source of candidates in 'bayesian:ei:guidde' .* Did you mean 'guided'"),
+        ("bayesian:ei:guided+", "each source of candidates in 'bayesian:ei:guided.' must be one of"),
+        ("bayesian:ei:guided:mutation", "two colons at most"),
+    ):
         with pytest.raises(ArgumentError, match=said):
             entrants(wrong)
 

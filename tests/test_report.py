@@ -311,20 +311,6 @@ def test_where_labels_told_all_that_the_limits_allow_there_is_a_sentence_in_plac
     assert "There is no curve" in (folder / "report.html").read_text()
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"searches": "bayesian, evolutoin"}, "each of searches must be one of .* Did you mean 'evolution'"),
-        ({"searches": "tpe:ei"}, "an acquisition of bayesian only"),
-        ({"cost": "latency_raspi4"}, "cost with the table 'digits/mid8' must be one of"),
-    ],
-)
-def test_what_cannot_race_is_refused_before_a_kernel_starts(tmp_path, given, said):
-    with pytest.raises(ArgumentError, match=said):
-        report("race", given, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_so_many_labels_that_too_few_are_left_to_judge_by_are_refused(tmp_path):
     most = len(nagkit.benchmark("digits/mid8").known("val_accuracy")) - 100
     with pytest.raises(ArgumentError, match=f"labels must be a whole number from 2 to {most}"):
@@ -348,27 +334,3 @@ def test_the_datasheet_says_how_reliable_the_embedded_table_is(tmp_path):
     assert figures["reliability of one seed, test_accuracy, upper half"]["value"] < mean["value"] < 1
     assert mean["low"] <= mean["value"] <= mean["high"]
     assert figures["tau of validation and test, accuracy, all"]["value"] > figures["tau with params"]["value"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("asked", "figure", "higher"),
-    [
-        ({}, "mean regret of test_accuracy on the way", "random"),
-        ({"cost": "latency_cpu", "limit": 0.4}, "mean regret of test_accuracy on the way", "random"),
-        ({"cost": "params"}, "hypervolume ratio @60", "bayesian"),
-    ],
-)
-def test_a_race_says_who_was_better(tmp_path, asked, figure, higher):
-    folder = report("race", {"searches": "bayesian", "budget": 60, "seeds": 3, **asked}, tmp_path / "out")
-    figures = json.loads((folder / "result.json").read_text())
-    assert {name.partition(":")[0] for name in figures} == {"random", "local", "enumeration", "bayesian"}
-    others = {"random": "bayesian", "bayesian": "random"}
-    assert figures[f"{higher}: {figure}"]["value"] > figures[f"{others[higher]}: {figure}"]["value"]
-    assert "Race of searches" in (folder / "report.html").read_text()
-
-
-@pytest.mark.slow
-def test_a_race_with_a_limit_to_nothing_is_refused(tmp_path):
-    with pytest.raises(NagkitError, match="cost must name a metric"):
-        report("race", {"limit": 3}, tmp_path / "out")

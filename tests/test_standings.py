@@ -1,6 +1,8 @@
 """Standings against what a reader would count by hand."""
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 
 import moocore
 import numpy as np
@@ -117,6 +119,117 @@ def test_hypervolume_is_a_part_of_that_of_all():
                 assert 0 <= ratio <= 1
     everything = Heat("all", 0, ALL, np.stack([symbols(ALL), price(ALL)], axis=1))
     assert Standings(TWO, [everything]).hypervolume("all", [SPACE.size])[0, 0] == pytest.approx(1)
+
+
+class Wide(NasBench201):
+    """As if there were too many to list."""
+
+    size = 10**9
+
+
+def area(points, corner):
+    """What points (cost, cost) dominate up to a corner, rectangle by rectangle between the values that occur."""
+    xs, ys = (sorted({*points[:, k], corner[k]}) for k in (0, 1))
+    return sum(
+        (right - left) * (above - below)
+        for left, right in pairwise(xs)
+        for below, above in pairwise(ys)
+        if right <= corner[0] and above <= corner[1] and any(x <= left and y <= below for x, y in points)
+    )
+
+
+def costs(tokens, value=judged):
+    """Both objectives, less is better."""
+    return np.stack([-value(tokens), price(tokens)], axis=1)
+
+
+def front(heat, count):
+    """What the heat's first ones look like to the judge, those that nothing seen by then dominates."""
+    seen = costs(heat.tokens[:count], symbols)
+    return costs(heat.tokens)[[a for a in range(count) if not any(dominates(b, seen[a]) for b in seen)]]
+
+
+def test_from_a_reference_point_hypervolumes_have_a_unit():
+    found, corner = heats(TWO), (-12.0, 9.0)
+    standings = Standings(replace(TWO, reference=(12.0, 9.0)), found)
+    whole = area(np.unique(costs(ALL), axis=0), corner)
+    volumes, ratios = standings.volume("local", [4, 15]), standings.hypervolume("local", [4, 15])
+    for heat, row, parts in zip(of(found, "local"), volumes, ratios, strict=True):
+        for count, volume, ratio in zip([4, 15], row, parts, strict=True):
+            assert volume == pytest.approx(area(front(heat, count), corner))
+            assert ratio == pytest.approx(volume / whole)
+    assert volumes.any()
+    figures = standings.figures([15])
+    assert figures["local", "hypervolume @15"] == Estimate.of(volumes[:, 1], "points·ms")
+    assert "the reference point of hypervolumes is judged 12 points, price 9 ms, as given." in standings.sentence()
+
+
+def test_where_the_space_is_too_large_the_ground_is_what_was_asked_for():
+    course, found = replace(BOUND, space=Wide()), heats(BOUND)
+    standings = Standings(course, found)
+    asked = np.concatenate([heat.tokens for heat in found])
+    met = asked[price(asked) <= 7]
+    for entrant in standings.entrants:
+        for heat, row in zip(of(found, entrant), standings.regret(entrant), strict=True):
+            for count in range(1, 16):
+                allowed = [t for t in heat.tokens[:count] if price(t[None])[0] <= 7]
+                value = judged(met).min()
+                if allowed:
+                    value = judged(max(allowed, key=lambda t: symbols(t[None])[0])[None])[0]
+                assert row[count - 1] == pytest.approx(judged(met).max() - value)
+    best = symbols(met).max()
+    had = [any(price(t[None])[0] <= 7 and symbols(t[None])[0] == best for t in h.tokens) for h in of(found, "local")]
+    assert standings.figures([15])["local", "at the best that any found @15"] == Estimate.share(np.array(had))
+    assert f"the {len(np.unique(asked, axis=0))} architectures that any entrant of this race" in standings.sentence()
+    assert "its best is not the best of all with price ≤ 7 ms." in standings.sentence()
+
+
+def test_hypervolumes_over_what_was_asked_for_are_parts_of_that_of_all_heats_together():
+    course, found = replace(TWO, space=Wide()), heats(TWO)
+    standings = Standings(course, found)
+    ground = costs(np.concatenate([heat.tokens for heat in found]))
+    together = area(ground, ground.max(0))
+    for heat, (ratio,) in zip(of(found, "random"), standings.hypervolume("random", [15]), strict=True):
+        assert ratio == pytest.approx(area(front(heat, 15), ground.max(0)) / together)
+    one = [Heat("a", 0, heat.tokens[:1], heat.values[:1]) for heat in found[:1]]
+    assert Standings(course, one).hypervolume("a", [1]).tolist() == [[0.0]], "one point is its own worst"
+
+
+def test_a_listed_ground_and_predicted_values_are_said():
+    predicted = Objective(replace(TEST, error="surrogate ±3 points"), judged)
+    standings = Standings(Course(SPACE, [SEEN], judges=[predicted]), heats(ONE, budget=3, seeds=(0,)))
+    assert standings.sentence() == (
+        "The ground is all of the 15,625 architectures of nas-bench-201. judged is predicted: surrogate ±3 points."
+    )
+    assert "less is better; surrogate ±3 points" in standings.figure().layout["yaxis"]["title"]["text"]
+    both = Course(SPACE, [SEEN, COST], judges=[predicted, COST])
+    up = Standings(both, heats(TWO, budget=3, seeds=(0,))).figure().layout["yaxis"]["title"]["text"]
+    assert up == "hypervolume ratio (1, more is better; judged: surrogate ±3 points)"
+
+
+def test_pairs_are_of_the_same_seeds_after_the_same_number_of_evaluations(single):
+    course, found = single
+    standings = Standings(course, [heat for heat in found if (heat.entrant, heat.seed) != ("local", 1)])
+    pair = standings.paired("random", "local")
+    assert (pair.first, pair.second, pair.evaluations) == ("random", "local", 15)
+    random, local = (standings.regret(name) for name in ("random", "local"))
+    np.testing.assert_array_equal(pair.ends, [random[[0, 2], -1], local[:, -1]])
+    short = [replace(heat, tokens=heat.tokens[:9], values=heat.values[:9], ended=False) for heat in of(found, "local")]
+    standings = Standings(course, [*of(found, "random"), *short])
+    pair = standings.paired("random", "local")
+    assert pair.evaluations == 9
+    np.testing.assert_array_equal(pair.ends[0], standings.regret("random")[:, 8])
+    over = [replace(heat, ended=True) for heat in short]
+    pair = Standings(course, [*of(found, "random"), *over]).paired("random", "local")
+    assert pair.evaluations == 15, "a heat that has ended stays where it was"
+
+
+def test_pairs_of_several_objectives_are_of_hypervolumes():
+    standings = Standings(TWO, heats(TWO))
+    pair = standings.paired("local", "random")
+    ends = [standings.hypervolume(name, [15])[:, 0] for name in ("local", "random")]
+    np.testing.assert_array_equal(pair.ends, ends)
+    assert (pair.metric.name, pair.needed) == ("hypervolume ratio", None)
 
 
 def test_regret_by_limits_is_the_mean_over_deciles_of_the_cost():
@@ -242,6 +355,14 @@ def test_what_cannot_be_said_is_refused(as_a_user):
         Standings(ONE, [])
     with pytest.raises(ArgumentError, match="at must be"):
         standings.figures([0])
+    with pytest.raises(ArgumentError, match="first must be one of"):
+        standings.paired("nobody", "random")
+    with pytest.raises(ArgumentError, match="second must be one of"):
+        standings.paired("random", "random")
+    with pytest.raises(ArgumentError, match="must have a seed in common"):
+        Standings(ONE, [found[0], replace(found[1], seed=9)]).paired(found[0].entrant, found[1].entrant)
+    with pytest.raises(ArgumentError, match="reference must be worse than some"):
+        Standings(replace(TWO, reference=(99.0, 1.0)), heats(TWO, 3, (0,))).hypervolume("random", [3])
     nothing = Constraint(PRICE, price, high=-1.0)
     with pytest.raises(ArgumentError, match="course must allow"):
         Standings(Course(SPACE, [SEEN], [nothing]), [Heat("a", 0, ALL[:1], np.ones((1, 2)))])

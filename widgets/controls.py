@@ -110,7 +110,7 @@ class Controls:
             return
         try:
             offered = metrics(change.new)
-            kept = [name for name in self.objectives.value if name in offered] or [next(iter(offered))]
+            kept = [name for name in self.objectives.value if name in offered] or [benchmark(change.new).seen]
             steps = min(self.steps.value, slots(change.new))
             self._open(Settings(table=change.new, objectives=tuple(kept), steps=steps))
         except NagkitError as refusal:

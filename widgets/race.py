@@ -130,9 +130,8 @@ class LiveRace(ipw.VBox):
         table = benchmark(self.table.value)
         costs = [self._device() if cost == "latency" else cost for cost in WISHES[self.wish.value]]
         others = [table.objective(cost, exact=cost == "params") for cost in costs]
-        course = Course(
-            table.space, [table.objective("val_accuracy"), *others], (), [table.objective("test_accuracy"), *others]
-        )
+        seen, judged = ([table.objective(name), *others] for name in (table.seen, table.judged))
+        course = Course(table.space, seen, (), judged)
         return Race(course, {name: {} for name in self.searches.value}, self.budget.value, range(self.seeds.value))
 
     def _device(self) -> str:

@@ -116,7 +116,7 @@ def settings(**start: Any) -> Settings:
     for name in start:
         arguments.one_of("a start value", name, names)
     table = arguments.one_of("table", start.get("table", available()[0]), NAMES)
-    wished = {} if table in TABLES else {"objectives": goals(table)[:1]}
+    wished = {} if table in TABLES else {"objectives": (benchmark(table).seen,)}
     initial = Settings(**{"table": table, **wished, **start})
     initial.check_metrics()
     latencies = list(devices_and_here(initial.table).values())

@@ -14,11 +14,16 @@ from nagkit.space import SearchSpace
 
 
 class Lookup(ABC):
-    """A benchmark that knows its metrics by name; subclasses give the values."""
+    """A benchmark that knows its metrics by name; subclasses give the values.
+
+    Where nobody names others, a search sees the metric ``seen``, and what it found is judged by ``judged``.
+    """
 
     name: str
     space: SearchSpace
     metrics: Mapping[str, Metric]
+    seen: str
+    judged: str
 
     def look_up(
         self, tokens: Int[np.ndarray, "n L"], metrics: str | Sequence[str]

@@ -134,7 +134,7 @@ class Surrogate(Lookup):
 
     What is measured is never mixed with what is predicted: they are metrics of different names. ``errors`` tells of
     each surrogate metric by how much it errs; its ``Metric`` says it too. ``computed`` names the metrics that every
-    architecture may have, and not only those that were measured.
+    architecture may have, and not only those that were measured; ``seen`` and ``judged`` are the first of them.
     """
 
     def __init__(self, fit: Fit, parts: Sequence[Part]) -> None:
@@ -145,6 +145,7 @@ class Surrogate(Lookup):
         self.metrics: Mapping[str, Metric] = MappingProxyType(Metrics(fit.metrics))
         self.errors: Mapping[str, Error] = MappingProxyType(dict(fit.errors))
         self.computed = frozenset(name for part in parts if part.computed for name in part.names)
+        self.seen = self.judged = next((name for name in self.metrics if name in self.computed), "")
         self._fit, self._parts = fit, tuple(parts)
         self._part = {name: part for part in parts for name in part.names}
 

@@ -28,6 +28,7 @@ class Table(Lookup):
     """
 
     computed: frozenset[str] = frozenset()
+    seen, judged = "val_accuracy", "test_accuracy"
 
     def __init__(self, columns: Columns) -> None:
         if not isinstance(columns, Columns):

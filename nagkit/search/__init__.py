@@ -18,6 +18,7 @@ _PLACES = {  # name -> module, class
     "random": ("random_search", "RandomSearch"),
     "local": ("local_search", "LocalSearch"),
     "evolution": ("evolution", "RegularisedEvolution"),
+    "genetic": ("genetic", "GeneticAlgorithm"),
     "enumeration": ("enumeration", "Enumeration"),
     "bayesian": ("bayesian", "BayesianSearch"),
     "guided": ("guided", "GuidedSearch"),

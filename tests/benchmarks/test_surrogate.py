@@ -89,6 +89,13 @@ def test_it_keeps_the_protocol_of_a_benchmark(toy):
     assert toy.computed == {"accuracy", "params"}
 
 
+def test_searches_see_what_every_architecture_has():
+    measured, *others = sorted(METRICS, key=lambda metric: metric.name != "accuracy_measured")
+    first = surrogate_of(fit_of(LARGE, metrics={metric.name: metric for metric in (measured, *others)}))
+    assert next(iter(first.metrics)) == "accuracy_measured"
+    assert (first.seen, first.judged) == ("accuracy", "accuracy")
+
+
 def test_measurements_are_found_by_equality_alone(toy):
     measured = toy.known("accuracy_measured")
     assert toy.look_up(measured, "accuracy_measured").tolist() == (0.5 + np.arange(len(measured))).tolist()

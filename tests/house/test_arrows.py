@@ -29,6 +29,7 @@ LAYERS = (
         "nagkit.drawings",
         "nagkit.figures",
         "nagkit.looks",
+        "nagkit.pairs",
         "nagkit.race",
         "nagkit.report",
         "nagkit.run",

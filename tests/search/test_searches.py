@@ -36,6 +36,15 @@ class TestAcquisitions(SearchContract):
         return lambda seed, constraints=(): search("bayesian", SPACE, wanted, constraints, seed=seed, **options)
 
 
+class TestGenetic(SearchContract):
+    """Past its first generation within the contract."""
+
+    @pytest.fixture(params=[ONE, pytest.param(TWO, marks=pytest.mark.slow)], ids=["one objective", "two objectives"])
+    def make(self, request):
+        options = {"population": 10, "parents": 3}
+        return lambda seed, constraints=(): search("genetic", SPACE, request.param, constraints, seed=seed, **options)
+
+
 def test_a_search_is_a_search(name):
     assert isinstance(search(name, SPACE, ONE, seed=0), Search)
 

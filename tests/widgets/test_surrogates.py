@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from nagkit_widgets import LiveRace, Studio
 from nagkit_widgets.settings import (
+    EMBEDDED,
     Settings,
     available,
     benchmark,
@@ -142,3 +143,11 @@ def test_a_race_has_no_lanes_for_a_surrogate():
     assert not set(GOALS) & set(LiveRace().table.options)
     with pytest.raises(ArgumentError, match="table must be a Table"):
         LiveRace(table=MOBILE)
+
+
+def test_another_table_begins_with_what_its_searches_see(studio):
+    table = studio.controls.table.value
+    for other in (EMBEDDED, table):
+        studio.controls.table.value = other
+        assert studio.controls.objectives.value == (benchmark(other).seen,)
+    assert benchmark(table).seen == GOALS[table]
