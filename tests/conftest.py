@@ -24,8 +24,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The user's cache is neither read nor written; public files come from beside the checkout, if there are any."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # what one worker converts or fits the others need not
+        base = base.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CACHE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(CACHE, str(base / "cache"))
         if not os.environ.get(UPSTREAM) and BESIDE.is_dir():
             patch.setenv(UPSTREAM, str(BESIDE))
         yield

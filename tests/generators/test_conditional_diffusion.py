@@ -23,6 +23,8 @@ KERNEL = Objective(Metric("kernel", "pixels", "max"), lambda tokens: tokens[:, 0
 STRIDE = Objective(Metric("stride", "pixels", "max"), lambda tokens: tokens[:, 1].astype(float))
 UNGUIDED = nagkit.Guidance()
 
+pytestmark = pytest.mark.xdist_group("conditional")  # one process trains for all
+
 
 def lasts(tokens):
     return (tokens == 4).sum(1).astype(float)
