@@ -63,6 +63,10 @@ class TestConditionalDiffusion(GeneratorContract):
     def generator(self, cells):
         return ConditionalDiffusion(SPACE, cells)
 
+    def test_a_target_is_come_near_from_both_sides(self, generator, objective):
+        with pytest.raises(ArgumentError, match=r"got first_symbols_from_1\. Train with it"):
+            generator.sample(5, self.guided(2, [objective.near(1)]), rng())
+
     def test_the_effective_number_is_kept_to(self, generator, objective):
         with pytest.raises(ArgumentError, match="give strength instead"):
             generator.sample(5, self.guided(objectives=[objective], effective=2), rng())
