@@ -134,6 +134,11 @@ def _trace(curve: Curve, stroke: tuple[str, str, str], setting: str) -> dict[str
 
 
 def _sentence(curve: Curve, right: Metric, up: Metric, setting: str) -> str:
+    if len(curve.x) == 1:
+        return (
+            f"{curve.name}: at {setting} {curve.settings[0]:g}, {right.name} is {curve.x[0]:.3g} {right.unit} and "
+            f"{up.name} {curve.y[0]:.3g} {up.unit}."
+        )
     return (
         f"{curve.name}: while {setting} goes from {curve.settings[0]:g} to {curve.settings[-1]:g}, "
         f"{right.name} goes from {curve.x[0]:.3g} to {curve.x[-1]:.3g} {right.unit} and "

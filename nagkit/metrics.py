@@ -1,7 +1,7 @@
 """What is measured, what is wanted, what is allowed, and what is best: Metric, Objective, Constraint, Front."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -73,6 +73,18 @@ class Metrics(dict[str, Metric]):
 
 
 @dataclass(frozen=True)
+class Distance:
+    """How far the values of a metric are from a target, in its unit."""
+
+    values: Values
+    target: float
+
+    def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The distances of these architectures."""
+        return np.abs(self.values(tokens) - self.target)
+
+
+@dataclass(frozen=True)
 class Objective:
     """A metric to improve, and who gives its values: a predictor's or a benchmark's method, or an exact cost.
 
@@ -87,6 +99,17 @@ class Objective:
 
     def __post_init__(self) -> None:
         _check_pair(self.metric, self.values)
+
+    def near(self, target: float) -> "Objective":
+        """The wish to bring the metric near a value in its unit, from above and from below: little distance from it.
+
+        Guidance follows ranks, and those of the distance are those of exp(-(value - target)² / 2τ²) for any τ, so that
+        its strength alone says how near. To stay within a tolerance for certain, take a constraint with two bounds.
+        """
+        target = arguments.real("target", target, -1e300, 1e300)
+        about = f"Distance of {self.metric.name} from {target:g} {self.metric.unit}. {self.metric.source}".strip()
+        metric = replace(self.metric, name=f"{self.metric.name}_from_{target:g}", direction="min", source=about)
+        return Objective(metric, Distance(self.values, target), self.exact)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,7 @@ def _check_together(values: Mapping[str, Any]) -> None:
     if "table" not in values:
         return
     from nagkit.benchmarks import benchmark
+    from nagkit.generators import GENERATORS
 
     table, device = benchmark(values["table"]), values.get("device", "none")
     if device == "none" and values.get("max_latency"):
@@ -130,6 +131,8 @@ def _check_together(values: Mapping[str, Any]) -> None:
         arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
     if "searches" in values:
         _check_race(table, values)
+    for process in values["processes"].split(",") if "processes" in values else ():
+        arguments.one_of("each of processes", process.strip(), (*GENERATORS, "conditional-diffusion"))
     if "labels" in values:
         arguments.whole("labels", values["labels"], 2, len(table.known("val_accuracy")) - UNSEEN)
 

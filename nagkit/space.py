@@ -349,22 +349,19 @@ class SearchSpace(ABC):
                 belief[node] = {symbol: p for symbol, p in shares.items() if p or symbol == ops[node]}
         return ops, belief
 
-    def _rows(self, architectures: Any) -> list[list[int]]:
-        """The rows of a list of architectures, each by ``_row``, which a space has for its notation."""
+    def encode(self, architectures: "Sequence[str | Architecture]") -> Int[np.ndarray, "n L"]:
+        """The rows of architectures, given decoded or in the notation of the space."""
         if isinstance(architectures, str | Architecture):
             raise ArgumentError("architectures must be a list; put the one architecture into [ ].")
         if not isinstance(architectures, Iterable) or not (rows := [self._row(each) for each in architectures]):
             raise ArgumentError(
                 f"architectures must be a list of at least one architecture; got {architectures!r:.80}."
             )
-        return rows
-
-    def _row(self, architecture: Any) -> list[int]:
-        raise NotImplementedError(f"{type(self).__name__} encodes no single architecture; override encode or _row.")
+        return self.check(rows, "architectures")
 
     @abstractmethod
-    def encode(self, architectures: "Sequence[str | Architecture]") -> Int[np.ndarray, "n L"]:
-        """The rows of architectures, given decoded or in the notation of the space."""
+    def _row(self, architecture: Any) -> list[int]:
+        """The row of one architecture, given decoded or in the notation of the space; all else is refused."""
 
     @abstractmethod
     def canonical(self, tokens: Int[np.ndarray, "n L"], identity: str) -> Int[np.ndarray, "n L"]:

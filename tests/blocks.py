@@ -1,7 +1,6 @@
 """A tiny space with unequal slots and a grammar, for tests of what is generic."""
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,14 +45,11 @@ class Blocks(SearchSpace):
         ops = tuple(slot.symbols[k] for slot, k in zip(self.slots, tokens, strict=True))
         return Architecture(self.name, ops, frozenset({(0, 1), (1, 2)}), tokens, "/".join(ops))
 
-    def encode(self, architectures: Sequence[str | Architecture]):
-        if isinstance(architectures, str) or not len(architectures):
-            raise ArgumentError("architectures must be a list with at least one architecture.")
-        texts = [a.text if isinstance(a, Architecture) else a for a in architectures]
-        if wrong := [text for text in texts if not isinstance(text, str) or text.count("/") != 2]:
-            raise ArgumentError(f"architectures must be written kernel/stride/activation; got {wrong[0]!r}.")
-        parts = [text.split("/") for text in texts]
-        return self.check([[s.symbols.index(p) for s, p in zip(self.slots, row, strict=True)] for row in parts])
+    def _row(self, architecture: str | Architecture) -> list[int]:
+        text = architecture.text if isinstance(architecture, Architecture) else architecture
+        if not isinstance(text, str) or text.count("/") != 2:
+            raise ArgumentError(f"architectures must be written kernel/stride/activation; got {text!r}.")
+        return [slot.symbols.index(part) for slot, part in zip(self.slots, text.split("/"), strict=True)]
 
     def canonical(self, tokens, identity="string"):
         if identity != "string":

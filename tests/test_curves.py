@@ -22,6 +22,11 @@ def test_trace_table_and_sentence_state_the_same_points():
     assert shown.layout["xaxis"]["title"]["text"] == "distinct (%, more is better)"
 
 
+def test_one_point_is_said_as_one():
+    shown = figure(Curve("guided", [60], [20], [2]))
+    assert shown.sentence == "guided: at strength 2, distinct is 60 % and share 20 %."
+
+
 def test_curves_differ_in_colour_dash_and_mark():
     traces = figure(*(Curve(f"curve {i}", [i], [i], [i]) for i in range(len(STROKES)))).data
     strokes = [(trace["line"]["color"], trace["line"]["dash"], trace["marker"]["symbol"]) for trace in traces]

@@ -1,12 +1,14 @@
 """Metrics, objectives, constraints and fronts: values that check themselves, and the front against loops."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nagkit
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Front, Metric, Metrics, Objective
 from nagkit.spaces.nas_bench_201 import NasBench201
@@ -19,6 +21,10 @@ PARAMS = Metric("params", "M", "min")
 
 def zeros(tokens):
     return np.zeros(len(tokens))
+
+
+def firsts(tokens):
+    return tokens[:, 0] + 0.5
 
 
 def test_the_label_of_an_axis_has_name_unit_and_direction():
@@ -65,6 +71,36 @@ def test_an_objective_and_a_constraint_need_a_metric_and_a_function(as_a_user, k
 def test_a_constraint_has_sensible_bounds(as_a_user, bounds, told):
     with pytest.raises(ArgumentError, match=told):
         Constraint(PARAMS, zeros, **bounds)
+
+
+def test_near_a_target_is_little_distance_from_it():
+    near = pickle.loads(pickle.dumps(Objective(PARAMS, firsts, exact=True, benchmark="a table").near(2)))
+    assert near.metric.label == "params from 2 (M, less is better)"
+    assert near.values(np.arange(5)[:, None]).tolist() == [1.5, 0.5, 0.5, 1.5, 2.5]
+    assert near.exact
+    assert near.benchmark == ""  # no benchmark has this metric
+
+
+def test_a_search_finds_what_is_nearest_to_a_target():
+    params = Objective(PARAMS, lambda tokens: SPACE.params(tokens) / 1e6, exact=True).near(0.7)
+    search = nagkit.search.search("evolution", SPACE, [params], seed=0)
+    for _ in range(30):
+        asked = search.ask(10)
+        search.tell(asked, params.values(asked)[:, None])
+    assert params.values(search.archive.tokens).min() < np.sort(params.values(SPACE.all()))[160]  # the nearest 1 %
+
+
+def test_what_is_unknown_is_near_nothing():
+    near = Objective(ACCURACY, lambda tokens: np.array([np.nan, 93.0])).near(94.25)
+    assert near.metric.name == "val_accuracy_from_94.25"
+    np.testing.assert_array_equal(near.values(np.zeros((2, 6), dtype=int)), [np.nan, 1.25])
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize("target", [None, "300", float("nan"), float("inf"), True])
+def test_a_target_is_a_number(target):
+    with pytest.raises(ArgumentError, match="target must be a number"):
+        Objective(PARAMS, zeros).near(target)
 
 
 def test_a_constraint_reads_as_an_inequality():

@@ -4,7 +4,6 @@ Of 5·10²⁰ networks 2,610 have a measured accuracy and 5,000 others measured 
 both (``mobilenet_v3_models``) are fitted at first use and kept in the cache with the measurements.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from nagkit.benchmarks import registry
 from nagkit.benchmarks.linear import Linear
 from nagkit.benchmarks.mobilenet_v3_models import OFFICIAL_FROM, SPACE
 from nagkit.benchmarks.mobilenet_v3_records import TIMED
-from nagkit.benchmarks.surrogate import FORMAT, Error, Fit, Part, Surrogate, cross_validated, measured_among
+from nagkit.benchmarks.surrogate import Error, Fit, Part, Surrogate, cross_validated, kept, measured_among, place
 from nagkit.metrics import Metric
 
 VERSION = 1  # raised when a model changes, so that it is fitted again
@@ -31,18 +30,13 @@ def files() -> list[registry.File]:
 
 
 def converted() -> Path:
-    """Where the fitted models and the measurements are kept; the name tells what they were made of."""
-    made_of = hashlib.sha256(repr([VERSION, FORMAT, *(file.sha256 for file in files())]).encode()).hexdigest()
-    return registry.cache_folder() / "tables" / f"{NAME.replace('/', '-')}-{made_of[:12]}.safetensors"
+    """Where the fitted models and the measurements are kept."""
+    return place(NAME, VERSION, files())
 
 
 def surrogate() -> Surrogate:
     """The benchmark; its models are fitted at first use, and opened from then on."""
-    path = converted()
-    if not path.is_file():
-        _fit().write(path)
-    fit = Fit.open(path)
-    return Surrogate(fit, _parts(fit.arrays))
+    return kept(converted(), _fit, _parts)
 
 
 def errors(accuracies: records.Accuracies, latencies: records.Latencies) -> dict[str, Error]:

@@ -6,7 +6,6 @@ time. A small network, fitted to these at first use and kept in the cache, predi
 Notation: n cells, k measured ones, f features, L slots.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from jaxtyping import Float, Int
 
 from nagkit.benchmarks import readers, registry
 from nagkit.benchmarks.perceptron import Layers, Perceptron
-from nagkit.benchmarks.surrogate import FORMAT, Error, Fit, Part, Surrogate, folds, measured_among
+from nagkit.benchmarks.surrogate import Error, Fit, Part, Surrogate, folds, kept, measured_among, place
 from nagkit.errors import DataDamagedError
 from nagkit.metrics import Metric
 from nagkit.spaces.nas_bench_101 import NasBench101, notation
@@ -46,18 +45,13 @@ def files() -> list[registry.File]:
 
 
 def converted() -> Path:
-    """Where the fitted model and the measurements are kept; the name tells what they were made of."""
-    made_of = hashlib.sha256(repr([VERSION, FORMAT, *(file.sha256 for file in files())]).encode()).hexdigest()
-    return registry.cache_folder() / "tables" / f"{NAME.replace('/', '-')}-{made_of[:12]}.safetensors"
+    """Where the fitted model and the measurements are kept."""
+    return place(NAME, VERSION, files())
 
 
 def surrogate() -> Surrogate:
     """The benchmark; its model is fitted at first use, and opened from then on."""
-    path = converted()
-    if not path.is_file():
-        _fit().write(path)
-    fit = Fit.open(path)
-    return Surrogate(fit, _parts(fit.arrays))
+    return kept(converted(), _fit, _parts)
 
 
 def records() -> Records:

@@ -3,16 +3,18 @@
 Notation: n architectures asked for, k measured ones, m metrics, L slots.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from nagkit.benchmarks import sealed
+from nagkit.benchmarks import registry, sealed
 from nagkit.benchmarks.lookup import Lookup
 from nagkit.metrics import Metric, Metrics
 from nagkit.space import SearchSpace
@@ -184,6 +186,23 @@ class Surrogate(Lookup):
         same = {identity: self.space.canonical(tokens, identity) for identity in {p.identity for p in parts.values()}}
         found = {key: part.values(same[part.identity]) for key, part in parts.items()}
         return [found[id(part)][:, part.names.index(name)].copy() for name, part in ((n, self._part[n]) for n in names)]
+
+
+def place(name: str, version: int, files: Sequence[registry.File]) -> Path:
+    """Where the models and measurements of a surrogate are kept; the name tells what they were made of.
+
+    ``version`` is raised when a model changes, so that it is fitted again.
+    """
+    made_of = hashlib.sha256(repr([version, FORMAT, *(file.sha256 for file in files)]).encode()).hexdigest()
+    return registry.cache_folder() / "tables" / f"{name.replace('/', '-')}-{made_of[:12]}.safetensors"
+
+
+def kept(path: Path, fit: Callable[[], Fit], parts: Callable[[Mapping[str, np.ndarray]], Sequence[Part]]) -> Surrogate:
+    """The surrogate at a path, made by ``parts`` of the arrays there; fitted at first use, opened from then on."""
+    if not path.is_file():
+        fit().write(path)
+    found = Fit.open(path)
+    return Surrogate(found, parts(found.arrays))
 
 
 def measured_among(

@@ -138,6 +138,17 @@ class GeneratorContract:
         assert both[0].mean() > both[1].mean() + 0.5
         assert objective.values(tokens).std() > 0.5  # a spread of compromises, not one
 
+    def test_a_target_is_come_near_from_both_sides(self, generator: Generator, objective: Objective) -> None:
+        """Fewer samples are above it and fewer below, and the mean distance falls with strength."""
+        unguided = objective.values(generator.sample(400, UNGUIDED, rng()))
+        target = float(np.median(unguided))
+        guidances = [self.guided(s, [objective.near(target)]) for s in (1, 4)]
+        off = [unguided, *(objective.values(generator.sample(400, guidance, rng())) for guidance in guidances)]
+        for sign in (1, -1):
+            assert np.mean(sign * (off[2] - target) > 0) < np.mean(sign * (off[0] - target) > 0)
+        distances = [np.abs(values - target).mean() for values in off]
+        assert distances == sorted(distances, reverse=True) and distances[2] < 0.8 * distances[0]
+
     def test_the_effective_number_is_kept_to(self, generator: Generator, objective: Objective) -> None:
         few, many = (
             len(

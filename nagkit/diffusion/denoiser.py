@@ -8,6 +8,7 @@ is told. The weights are safetensors with their configuration.
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class DenoiserShape:
         return cls(**{**fields, "metrics": tuple(Metric(**metric) for metric in fields.get("metrics", ()))})
 
 
-class SlotTransformer(nn.Module):
+class SlotTransformer(nn.Module, ABC):
     """What the denoisers share: vectors of the slots, which see each other, to logits; and how they are kept."""
 
     remedy = "`nagkit train`"
@@ -67,9 +68,9 @@ class SlotTransformer(nn.Module):
         self.read = nn.Linear(shape.width, shape.symbols)
 
     @staticmethod
+    @abstractmethod
     def entry(shape: DenoiserShape) -> nn.Module:
         """What makes a vector of what a slot holds."""
-        raise NotImplementedError
 
     def logits(self, entered: torch.Tensor, *beside: torch.Tensor) -> torch.Tensor:
         """Logits (n, L, K) from what enters each slot (n, L, D), and places beside the slots (n, m, D)."""

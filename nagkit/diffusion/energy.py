@@ -10,7 +10,11 @@ limited metric that its limit is likely to hold. It is fitted by ridge regressio
 draws from its own law, where the guided law has its weight. ``Chain`` proposes by h and corrects by the weight.
 Uncorrected it is first-order guidance: as with the gradient of a predictor (Schiff et al., 2024, *Simple guidance
 mechanisms for discrete diffusion models*, section 4), all symbols of all slots come at once, but for any predictor.
+No sum is near a target, though: with an objective near one, first-order guidance is the corrected one of objectives
+whose metrics, and not their scores, are replaced by sums.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,6 +23,7 @@ from scipy import linalg
 from nagkit.diffusion.directions import Directions, reference, representatives, strength_for, values_of
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.limits import log_odds, met
+from nagkit.metrics import Distance, Objective
 from nagkit.space import UNDECIDED, SearchSpace
 
 ROUNDS, MOST_ROUNDS, REFINED = 2, 20, 1_024  # fits to draws of its own; more where nothing feasible is found; draws
@@ -42,6 +47,8 @@ class Energy:
         self.first_order, self.particles = guidance.method == "first-order", guidance.method == "particles"
         rng = np.random.default_rng(0)
         rows = representatives(space, rng)
+        if self.first_order and any(isinstance(each.values, Distance) for each in self.objectives):
+            self.objectives, self.first_order = tuple(summed(space, each, rows) for each in self.objectives), False
         values, limited = (reference(space, terms, rows) for terms in (self.objectives, self.constraints))
         self._spread = np.maximum(np.nanstd(limited, axis=0), 1e-12)  # (c,)
         self.directions = Directions(self.objectives, values)
@@ -117,6 +124,27 @@ class Energy:
         step = (mean - wanted) / np.maximum(spread**2, 0.05)
         released = np.where(pressure > 0, np.maximum(step, -pressure), np.minimum(step, -pressure))
         return np.where(pressure == 0, step, released)  # what is released does not turn into its opposite
+
+
+def summed(space: SearchSpace, objective: Objective, rows: Int[np.ndarray, "N L"]) -> Objective:
+    """The objective with its metric as a sum over what the slots hold, fitted to these rows."""
+    values = objective.values
+    if isinstance(values, Distance):
+        metric = summed(space, replace(objective, values=values.values), rows)
+        return replace(objective, values=replace(values, values=metric.values))
+    return replace(objective, values=Sum(space, rows, reference(space, [objective], rows)[:, 0]))
+
+
+class Sum:
+    """A number for each symbol of each slot; what they add up to is values (N,) of rows as far as a sum tells them."""
+
+    def __init__(self, space: SearchSpace, rows: Int[np.ndarray, "N L"], values: Float[np.ndarray, "N"]) -> None:
+        self._slopes, self._offset = _slopes(space, rows, values[None], np.ones(len(rows)))[0], 0.0  # (L, K)
+        self._offset = float(np.nanmean(values - self(rows)))
+
+    def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The sums of these architectures."""
+        return self._slopes[np.arange(tokens.shape[1]), tokens].sum(1) + self._offset
 
 
 def drawn(

@@ -9,7 +9,7 @@ convolutions, squeeze-and-excitation and classifier; normalisation, activations,
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -168,11 +168,8 @@ class MobileNetV3(SearchSpace):
         places = [(0, 0), (1, 0), *((place, stage) for stage in range(1, 6) for place in range(MOST)), (0, 6)]
         return Sketch(symbols, edges, belief, tuple(places), int((row == UNDECIDED).sum()))
 
-    def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
-        """The rows of texts such as ``r224|k3e3 k5e6|k7e4 k3e3 k3e3|…``."""
-        return self.check(self._rows(architectures), "architectures")
-
     def _row(self, architecture: str | Architecture) -> list[int]:
+        """A text is such as ``r224|k3e3 k5e6|k7e4 k3e3 k3e3|…``."""
         if isinstance(architecture, Architecture) and architecture.space == self.name:
             return list(architecture.tokens)
         match = _TEXT.fullmatch(architecture) if isinstance(architecture, str) else None

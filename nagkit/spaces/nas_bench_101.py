@@ -145,11 +145,8 @@ class NasBench101(SearchSpace):
         places = tuple((0, layer) for layer in range(OUTPUT + 1))
         return Sketch(symbols, edges, belief, places, int((row == UNDECIDED).sum()))
 
-    def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
-        """The rows of texts such as ``conv3x3-bn-relu(0)|maxpool3x3(0,1)|output(1,2)``; see ``notation``."""
-        return self.check(self._rows(architectures), "architectures")
-
     def _row(self, architecture: str | Architecture) -> list[int]:
+        """A text is such as ``conv3x3-bn-relu(0)|maxpool3x3(0,1)|output(1,2)``; see ``notation``."""
         if isinstance(architecture, Architecture) and architecture.space == self.name:
             return list(architecture.tokens)
         parts = architecture.split("|") if isinstance(architecture, str) else []

@@ -52,11 +52,8 @@ class NasBench201(SearchSpace):
         edges = dict.fromkeys(_LINE_GRAPH, 1.0)
         return Sketch(("input", *ops.values(), "output"), edges, belief, undecided=len(belief))
 
-    def encode(self, architectures: Sequence[str | Architecture]) -> Int[np.ndarray, "n L"]:
-        """The rows of architecture strings such as ``|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|``."""
-        return self.check(self._rows(architectures), "architectures")
-
     def _row(self, architecture: str | Architecture) -> list[int]:
+        """An architecture string is such as ``|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|``."""
         if isinstance(architecture, Architecture) and architecture.space == self.name:
             return self.check([architecture.tokens], "architectures")[0].tolist()
         match = _NOTATION.fullmatch(architecture) if isinstance(architecture, str) else None

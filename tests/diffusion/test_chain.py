@@ -10,7 +10,7 @@ from scipy import stats
 import nagkit
 from blocks import Blocks
 from nagkit.diffusion.chain import Chain
-from nagkit.diffusion.energy import Energy
+from nagkit.diffusion.energy import Energy, summed
 from nagkit.diffusion.masked import Noise, denoise
 from nagkit.predictors.ranks import rank_normal
 from wishes import ALL, PARAMS, QUALITY, SCORES, SMALL, SPACE
@@ -129,7 +129,8 @@ def test_what_is_decided_is_never_moved():
     np.testing.assert_array_equal(tokens, chain.rows)
 
 
-def test_first_order_asks_the_objectives_no_more_for_more_samples():
+@pytest.mark.parametrize("target", [None, 3.0])
+def test_first_order_asks_the_objectives_no_more_for_more_samples(target):
     calls = []
 
     def counted(tokens):
@@ -137,11 +138,23 @@ def test_first_order_asks_the_objectives_no_more_for_more_samples():
         return QUALITY.values(tokens)
 
     space = nagkit.space("nas-bench-201")
-    energy = Energy(space, nagkit.Guidance(3.0, [nagkit.Objective(QUALITY.metric, counted)], method="first-order"))
+    wish = nagkit.Objective(QUALITY.metric, counted)
+    wish = wish if target is None else wish.near(target)
+    energy = Energy(space, nagkit.Guidance(3.0, [wish], method="first-order"))
     asked = sum(calls)
     noise = Noise.draw(space, 200, np.random.default_rng(0))
     list(denoise(space, space.belief, energy, noise, 6))
     assert sum(calls) == asked
+
+
+def test_a_metric_that_is_a_sum_is_known_by_its_sum():
+    """The distance from a target is no sum, and is still known where the metric is one."""
+    metric = nagkit.Objective(PARAMS.metric, lambda tokens: (tokens * [3.0, 1, 4, 1, 5, 9]).sum(1))
+    rows = SPACE.sample(2000, np.random.default_rng(0))
+    for objective in (metric, metric.near(40.0)):
+        known = summed(SPACE, objective, rows)
+        np.testing.assert_allclose(known.values(ALL), objective.values(ALL), atol=0.2)
+        assert known.metric == objective.metric
 
 
 def test_depth_and_its_blocks_move_together():

@@ -54,7 +54,7 @@ def blocks():
 
 @pytest.fixture(scope="module")
 def cells():
-    return trained(SPACE, 500, FIRSTS, LASTS, PARAMS)
+    return trained(SPACE, 1000, FIRSTS, LASTS, PARAMS)
 
 
 @pytest.mark.slow
@@ -64,6 +64,10 @@ class TestConditionalDiffusion(GeneratorContract):
     @pytest.fixture
     def generator(self, cells):
         return ConditionalDiffusion(SPACE, cells)
+
+    def test_a_target_is_come_near_from_both_sides(self, generator, objective):
+        with pytest.raises(ArgumentError, match=r"got first_symbols_from_1\. Train with it"):
+            generator.sample(5, self.guided(2, [objective.near(1)]), rng())
 
     def test_the_effective_number_is_kept_to(self, generator, objective):
         with pytest.raises(ArgumentError, match="give strength instead"):
@@ -120,7 +124,7 @@ def test_the_belief_given_levels_is_the_law_of_those_who_have_them(cells):
         exact = np.stack([(every[such] == k).mean(0) for k in range(5)], axis=1)  # (L, K)
         nothing = np.full((len(such), 6), UNDECIDED)
         told = special.softmax(cells.belief(nothing, levels[such]), axis=2).mean(0)
-        assert np.abs(told - exact).sum(1).mean() / 2 < 0.12
+        assert np.abs(told - exact).sum(1).mean() / 2 < 0.08
 
 
 @pytest.mark.slow

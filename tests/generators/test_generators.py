@@ -216,3 +216,41 @@ def test_guidance_changes_the_picture_not_the_noise():
     )
     assert (one != more).any(1).mean() < 0.1
     assert (one != other).any(1).mean() > 0.9
+
+
+FLOPS = nagkit.Objective(nagkit.Metric("flops", "M", "min"), lambda tokens: SPACE.flops(tokens) / 1e6)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("masked-diffusion", "tilt"),
+        ("masked-diffusion", "first-order"),
+        ("masked-diffusion", "particles"),
+        ("uniform-diffusion", "tilt"),
+        ("continuous-diffusion", "tilt"),
+    ],
+)
+def test_flops_come_near_a_target_with_strength(name, method, share):
+    target = float(np.quantile(FLOPS.values(SPACE.all()), share))
+    guidances = [nagkit.Guidance(s, [FLOPS.near(target)], method=method) for s in (0, 1, 2, 4)]
+    generator = nagkit.generator(name, SPACE)
+    batches = [generator.sample(300, guidance, np.random.default_rng(0)) for guidance in guidances]
+    distances = [np.abs(FLOPS.values(tokens) - target).mean() for tokens in batches]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.1 * distances[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "left"), [("tilt", 0.1), ("first-order", 0.2)])
+@pytest.mark.parametrize("target", [150.0, 300.0])
+def test_networks_too_many_to_list_come_near_a_target(target, method, left):
+    """By the first order as near as a sum over slots tells the metric."""
+    space = nagkit.space("mobilenet-v3")
+    flops = nagkit.Objective(FLOPS.metric, lambda tokens: space.flops(tokens, 1000) / 1e6)
+    generator = nagkit.generator("exact-prior", space, steps=4)
+    guidances = [nagkit.Guidance(s, [flops.near(target)], method=method) for s in (0, 3)]
+    batches = [generator.sample(200, guidance, np.random.default_rng(0)) for guidance in guidances]
+    before, after = (np.abs(flops.values(tokens) - target).mean() for tokens in batches)
+    assert after < left * before

@@ -65,7 +65,7 @@ def test_the_parts_of_mobilenets_are_those_of_the_networks(name):
 def test_a_space_without_networks_is_refused(as_a_user):
     class Other(SearchSpace):
         name, slots, identities = "another", (), ()
-        decode = encode = canonical = params = flops = None
+        decode = _row = canonical = params = flops = None
 
     with pytest.raises(ArgumentError, match="can be built and timed; got 'another'"):
         parts(Other())

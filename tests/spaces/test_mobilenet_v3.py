@@ -86,6 +86,40 @@ def test_the_largest_network_costs_what_it_did():
     assert round(space.flops(largest)[0] / 1e6) == 566
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "params", "flops"),
+    [
+        # pixel1_lat@79ms_top1@78.7_finetune@75, @58ms_top1@76.9_finetune@75, @20ms_top1@71.4_finetune@25
+        (
+            "mobilenet-v3-w1.2",
+            "r224|k3e3 k3e3|k5e3 k3e4|k7e4 k5e4 k3e3|k5e6 k3e4 k3e4 k3e3|k3e6 k3e6 k3e6 k3e3",
+            8.2,
+            356,
+        ),
+        ("mobilenet-v3", "r220|k3e3 k3e3|k7e4 k5e3 k3e3|k5e6 k5e4 k5e3|k3e4 k7e4 k5e3|k5e6 k7e6 k3e6 k3e4", 5.8, 230),
+        ("mobilenet-v3", "r152|k3e3 k3e3|k5e3 k5e3|k7e4 k3e3|k5e3 k3e4|k3e6 k7e6", 4.3, 77),
+    ],
+)
+def test_published_networks_cost_what_was_published(name, text, params, flops):
+    """Networks that Once-For-All specialised for a phone: millions of parameters and of multiply-accumulates.
+
+    The figures are those of the table in the README of mit-han-lab/once-for-all, the networks those of
+    gatech-sysml/CompOFA at b7a5d9d, NAS/.torch/ofa_specialized. The published operations are rounded to a million, and
+    the first are half a million more than convolutions and linear layers have, less than global pooling would add.
+    """
+    space = find(name)
+    tokens = space.encode([text])
+    assert round(space.params(tokens)[0] / 1e6, 1) == params
+    assert space.flops(tokens)[0] / 1e6 == pytest.approx(flops, abs=0.6)
+
+
+def test_a_published_network_for_larger_images_has_the_published_parameters():
+    """pixel1_lat@143ms_top1@80.1_finetune@75, which takes 240 px; of the same sources."""
+    stages = "k5e3 k3e6 k3e3|k5e6 k5e6 k3e6 k5e3|k7e6 k5e6 k3e6 k3e4|k5e6 k3e6 k5e6 k3e4|k3e6 k3e6 k5e6 k3e3"
+    space = find("mobilenet-v3-w1.2")
+    assert round(space.params(space.encode([f"r224|{stages}"]))[0] / 1e6, 1) == 9.2
+
+
 @pytest.mark.slow
 def test_a_network_learns_from_its_seed_alone_and_runs_on_any_side(space):
     architecture = space.decode(space.sample(1, np.random.default_rng(3))[0])
