@@ -6,10 +6,9 @@ Notation: n architectures told with finite values, p parents, m children, L slot
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from nagkit import arguments
-from nagkit.predictors.ranks import rank_normal
 from nagkit.search.archived import ArchivedSearch
 from nagkit.search.scalarised import scalarised
 from nagkit.space import UNDECIDED
@@ -20,9 +19,9 @@ _TRIES = 64  # children from whom the first is taken that may be asked for
 class GeneticAlgorithm(ArchivedSearch):
     """Generations of children of the best so far: half of them mutants of one parent, half mixed of two.
 
-    Children that were known before or break an exact constraint are drawn anew. Several objectives become one by
-    Chebyshev weights that are drawn anew for each child, and so choose its parents; what breaks a measured constraint
-    is a parent only where too few meet it.
+    Children that were known before or break an exact constraint are drawn anew. Several objectives, each as a rank,
+    become one by Chebyshev weights that are drawn anew for each child, and so choose its parents; what breaks a
+    measured constraint is a parent only where too few meet it.
 
     Args:
         population: how many make a generation; the first is random
@@ -59,8 +58,8 @@ class GeneticAlgorithm(ArchivedSearch):
         if not len(known):
             return archive.tokens[:0]
         weights = self.rng.dirichlet(np.ones(len(self.objectives)))
-        scores: Float[np.ndarray, "n k"] = np.stack([rank_normal(-cost) for cost in archive.costs()[known].T], axis=1)
-        order = np.lexsort((-scalarised(scores, weights), archive.violation()[known]))
+        ranks = [np.unique(cost, return_inverse=True)[1] / len(known) for cost in archive.costs()[known].T]  # k of (n,)
+        order = np.lexsort((-scalarised(-np.stack(ranks, axis=1), weights), archive.violation()[known]))
         return archive.tokens[known[order[: self.parents]]]
 
     def _mutants(self, parents: Int[np.ndarray, "p L"]) -> Int[np.ndarray, "m L"]:
