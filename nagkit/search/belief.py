@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special
+from scipy import linalg, special
 
 from nagkit.metrics import Constraint
 from nagkit.predictors.gaussian_process import Features, Kernel, Posterior
@@ -18,6 +18,7 @@ from nagkit.predictors.ranks import RankScale, rank_normal
 from nagkit.search.archive import Archive
 
 Scored = Callable[[Float[np.ndarray, "n"]], Float[np.ndarray, "n"]]
+_JITTER = 1e-8  # added to variances, so that rounding leaves them positive
 GROWTH = 1.3  # kernels are learned anew when there are so many times as many labels
 
 
@@ -70,11 +71,7 @@ class Belief:
 
     def sampled(self, tokens: Int[np.ndarray, "m L"], rng: np.random.Generator) -> Float[np.ndarray, "m k"]:
         """Scores of the objectives as they may be, drawn for all candidates together."""
-        each = [
-            rng.multivariate_normal(mean, covariance, method="eigh", check_valid="ignore") if covariance.any() else mean
-            for mean, covariance in self.together(tokens)
-        ]
-        return np.stack(each, axis=1)
+        return np.stack([_drawn(mean, covariance, rng) for mean, covariance in self.together(tokens)], axis=1)
 
     def together(self, tokens: Int[np.ndarray, "m L"]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each objective the expected scores (m,) and how they vary together (m, m); an exact one does not."""
@@ -122,6 +119,16 @@ class Belief:
                 posterior = Posterior(kernel, self._features.and_those_of(waiting), believed)
             self._posteriors[column] = posterior
         return self._posteriors[column]
+
+
+def _drawn(
+    mean: Float[np.ndarray, "m"], covariance: Float[np.ndarray, "m m"], rng: np.random.Generator
+) -> Float[np.ndarray, "m"]:
+    """One draw of a normal law."""
+    if not covariance.any():  # of what is exact
+        return mean
+    varying = covariance + _JITTER * np.eye(len(mean))
+    return mean + linalg.cholesky(varying, lower=True, check_finite=False) @ rng.standard_normal(len(mean))
 
 
 def _centre_and_unit(values: Float[np.ndarray, "n"]) -> tuple[float, float]:

@@ -87,6 +87,17 @@ def test_values_of_exact_metrics_are_asked_for():
     assert (belief.sampled(ALL[5:50], np.random.default_rng(0))[:, 1] == mean[:, 1]).all()
 
 
+def test_draws_vary_as_the_belief_says():
+    archive = Archive(SPACE, [MANY], [], "function")
+    archive.add(ALL[::1000], many(ALL[::1000])[:, None])
+    belief, fresh = Belief(archive, Kernels()), ALL[[1, 5, 5, 700, 9_000]]
+    ((mean, covariance),) = belief.together(fresh)
+    draws = np.stack([belief.sampled(fresh, np.random.default_rng(seed))[:, 0] for seed in range(4_000)])
+    np.testing.assert_allclose(draws.mean(0), mean, atol=0.05)
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.05)
+    np.testing.assert_allclose(draws[:, 1], draws[:, 2], atol=1e-3)
+
+
 def test_odds_are_high_within_a_learned_bound_and_low_beyond():
     bound = Constraint(COST, cost, low=1, high=2)
     archive = Archive(SPACE, [MANY], [bound], "function")
