@@ -9,6 +9,7 @@ from scipy import stats
 
 import nagkit
 from blocks import Blocks
+from nagkit.diffusion import chain as chains
 from nagkit.diffusion.chain import Chain
 from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.masked import Noise, denoise
@@ -127,6 +128,17 @@ def test_what_is_decided_is_never_moved():
         tokens[:, slot] = chain.decided(tokens, np.full(50, slot))
     np.testing.assert_array_equal(tokens[:, [3, 1]], before[:, [3, 1]])
     np.testing.assert_array_equal(tokens, chain.rows)
+
+
+def test_who_takes_the_place_of_what_stays_beyond_the_limits_is_weighed_along_its_own_direction(monkeypatch):
+    monkeypatch.setattr(chains, "SWEEPS", 0)  # whatever is drawn beyond the limits stays there
+    few = nagkit.Constraint(PARAMS.metric, lambda tokens: tokens.sum(1).astype(float), high=3)
+    other = nagkit.Objective(PARAMS.metric, lambda tokens: (tokens * [3, 1, 2]).sum(1).astype(float))
+    energy = Energy(BLOCKS, nagkit.Guidance(1.5, [WISH, other], [few]))
+    chain = Chain(BLOCKS, energy, np.arange(200) % len(energy.directions), np.random.default_rng(0))
+    chain.begin(np.zeros((200, 3, 4)), np.full((200, 3), -1))
+    assert (chain.rows.sum(1) <= 3).all()
+    np.testing.assert_array_equal(chain._weight, chain._judged(chain.rows, chain.direction)[0])
 
 
 def test_first_order_asks_the_objectives_no_more_for_more_samples():
