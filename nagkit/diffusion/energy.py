@@ -108,7 +108,12 @@ class Energy:
         return pressure
 
     def _missing(self, values: Float[np.ndarray, "b d c"], pressure: Float[np.ndarray, "d c"]) -> np.ndarray:
-        """How much more pressure each metric needs in each direction, or less where it is pressed too much."""
+        """How much more pressure each metric needs in each direction, or less where it is pressed too much.
+
+        None where it is unknown for all draws.
+        """
+        known = np.isfinite(values).any(0)  # (d, c)
+        values = np.where(known, values, 0.0)
         mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
         low, high = (np.array([getattr(c, end) for c in self.constraints]) / self._spread for end in ("low", "high"))
         inside = np.minimum(INSIDE * spread, (high - low) / 2)
@@ -116,7 +121,8 @@ class Energy:
         wanted = np.where(pressure > 0, high, np.where(pressure < 0, low, np.clip(mean, low, high)))
         step = (mean - wanted) / np.maximum(spread**2, 0.05)
         released = np.where(pressure > 0, np.maximum(step, -pressure), np.minimum(step, -pressure))
-        return np.where(pressure == 0, step, released)  # what is released does not turn into its opposite
+        step = np.where(pressure == 0, step, released)  # what is released does not turn into its opposite
+        return np.where(known, step, 0.0)
 
 
 def drawn(

@@ -13,6 +13,7 @@ from nagkit.diffusion import chain as chains
 from nagkit.diffusion.chain import Chain
 from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.masked import Noise, denoise
+from nagkit.errors import UnsatisfiableError
 from nagkit.predictors.ranks import rank_normal
 from wishes import ALL, PARAMS, QUALITY, SCORES, SMALL, SPACE
 
@@ -139,6 +140,15 @@ def test_who_takes_the_place_of_what_stays_beyond_the_limits_is_weighed_along_it
     chain.begin(np.zeros((200, 3, 4)), np.full((200, 3), -1))
     assert (chain.rows.sum(1) <= 3).all()
     np.testing.assert_array_equal(chain._weight, chain._judged(chain.rows, chain.direction)[0])
+
+
+def test_a_limit_that_is_unknown_wherever_the_other_holds_is_refused():
+    small = nagkit.Constraint(PARAMS.metric, PARAMS.values, high=80_000)
+    clash = nagkit.Constraint(
+        PARAMS.metric, lambda tokens: np.where(PARAMS.values(tokens) > 1_000_000, 1.0, np.nan), low=1
+    )
+    with pytest.raises(UnsatisfiableError, match="With the other limits kept, the nearest params is"):
+        Energy(SPACE, nagkit.Guidance(2.0, [QUALITY], [small, clash]))
 
 
 def test_first_order_asks_the_objectives_no_more_for_more_samples():
