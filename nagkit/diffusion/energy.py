@@ -53,11 +53,11 @@ class Energy:
 
     def weight(self, tokens: Int[np.ndarray, "n L"], direction: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
         """The log weight of each row along its direction, limits aside."""
+        odds = log_odds(self.constraints, tokens)
         if self.first_order:
             rows, slots = np.arange(len(tokens))[:, None], np.arange(tokens.shape[1])
-            return self._wished[direction][rows, slots, tokens].sum(1)
-        scores = self.directions.of(values_of(self.objectives, tokens), direction)
-        return self.strength * scores + log_odds(self.constraints, tokens)
+            return odds + self._wished[direction][rows, slots, tokens].sum(1)
+        return odds + self.strength * self.directions.of(values_of(self.objectives, tokens), direction)
 
     def beyond(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
         """How far each row is beyond the limits, in standard deviations of their metrics; 0 within all of them."""

@@ -96,7 +96,8 @@ def test_moves_keep_within_limits_and_follow_the_law_there():
 
 
 @pytest.mark.slow
-def test_odds_of_feasibility_weigh():
+@pytest.mark.parametrize(("method", "strength"), [("tilt", 1.5), ("first-order", 0.0)])
+def test_odds_of_feasibility_weigh(method, strength):
     odds = np.where(ROWS[:, 1] == 1, 0.2, 1.0)
     likely = nagkit.Constraint(
         PARAMS.metric,
@@ -104,7 +105,7 @@ def test_odds_of_feasibility_weigh():
         high=1,
         odds=lambda tokens: np.where(tokens[:, 1] == 1, 0.2, 1.0),
     )
-    assert_follows(walked("tilt", constraints=[likely]), law_of_blocks(1.5, odds), ROWS, MANY)
+    assert_follows(walked(method, strength, [likely]), law_of_blocks(strength, odds), ROWS, MANY)
 
 
 def test_guided_samples_are_as_good_as_those_of_the_exact_law():
