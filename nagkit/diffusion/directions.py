@@ -143,7 +143,8 @@ def strength_for(effective: float, scores: Float[np.ndarray, "d N"]) -> float:
     """The strength whose guided law has this effective size; ``STRONGEST`` where even that leaves more."""
     if effective > scores.shape[1]:
         raise ArgumentError(
-            f"effective must be at most the number of feasible architectures, {scores.shape[1]}; got {effective:g}."
+            f"effective must be at most the number of feasible architectures, {scores.shape[1]} of those that stand "
+            f"for the space; got {effective:g}. Lower it, relax a limit, or give strength instead."
         )
     if effective_size(scores, STRONGEST) >= effective:
         return STRONGEST
