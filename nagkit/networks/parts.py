@@ -23,7 +23,9 @@ def parts(space: SearchSpace) -> Parts:
         return _of_cells
     if isinstance(space, MobileNetV3):
         return partial(_of_blocks, space.width)
-    raise ArgumentError(f"space must be one whose networks can be built and timed; got {space.name!r}.")
+    raise ArgumentError(
+        f"space must be one whose networks can be timed, nas-bench-201 or a mobilenet-v3; got {space.name!r}."
+    )
 
 
 def _of_cells(tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n 7"]:
