@@ -86,7 +86,7 @@ class Directions:
 
 
 def values_of(terms: Sequence[Objective | Constraint], tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n t"]:
-    """The values of objectives or constraints for architectures, checked for shape; NaN where unknown."""
+    """The values of objectives or constraints for architectures, checked for shape; NaN where unknown or infinite."""
     columns = [np.zeros((0, len(tokens)))]
     for term in terms:
         values = np.asarray(term.values(tokens), dtype=np.float64)
@@ -95,7 +95,7 @@ def values_of(terms: Sequence[Objective | Constraint], tokens: Int[np.ndarray, "
                 f"values of {term.metric.name} must give one number for each architecture, shape ({len(tokens)},); "
                 f"they gave {values.shape}."
             )
-        columns.append(values[None])
+        columns.append(np.where(np.isfinite(values), values, np.nan)[None])
     return np.concatenate(columns).T
 
 
