@@ -43,6 +43,8 @@ class Energy:
         rng = np.random.default_rng(0)
         rows = representatives(space, rng)
         values, limited = (reference(space, terms, rows) for terms in (self.objectives, self.constraints))
+        if space.size == len(rows):
+            met(space, self.constraints, limited)  # refuses at once what no draw can meet
         self._spread = np.maximum(np.nanstd(limited, axis=0), 1e-12)  # (c,)
         self.directions = Directions(self.objectives, values)
         self.strength = guidance.strength

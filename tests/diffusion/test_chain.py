@@ -10,6 +10,7 @@ from scipy import stats
 import nagkit
 from blocks import Blocks
 from nagkit.diffusion import chain as chains
+from nagkit.diffusion import energy as energies
 from nagkit.diffusion.chain import Chain
 from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.masked import Noise, denoise
@@ -143,13 +144,19 @@ def test_who_takes_the_place_of_what_stays_beyond_the_limits_is_weighed_along_it
     np.testing.assert_array_equal(chain._weight, chain._judged(chain.rows, chain.direction)[0])
 
 
-def test_a_limit_that_is_unknown_wherever_the_other_holds_is_refused():
-    small = nagkit.Constraint(PARAMS.metric, PARAMS.values, high=80_000)
-    clash = nagkit.Constraint(
-        PARAMS.metric, lambda tokens: np.where(PARAMS.values(tokens) > 1_000_000, 1.0, np.nan), low=1
-    )
+def test_a_limit_that_is_unknown_wherever_the_other_holds_is_refused(monkeypatch):
+    monkeypatch.setattr(energies, "MOST_ROUNDS", 3)
+    space, metric = nagkit.space("mobilenet-v3"), PARAMS.metric
+    small = nagkit.Constraint(metric, lambda tokens: space.params(tokens) / 1e6, high=3.3)
+    clash = nagkit.Constraint(metric, lambda tokens: np.where(space.params(tokens) > 6e6, 1.0, np.nan), low=1)
     with pytest.raises(UnsatisfiableError, match="With the other limits kept, the nearest params is"):
-        Energy(SPACE, nagkit.Guidance(2.0, [QUALITY], [small, clash]))
+        Energy(space, nagkit.Guidance(constraints=[small, clash]))
+
+
+def test_of_a_space_that_is_listed_it_is_known_at_once_that_nothing_meets_a_limit():
+    none = nagkit.Constraint(PARAMS.metric, PARAMS.values, high=1)
+    with pytest.raises(UnsatisfiableError, match="In the whole space, the nearest params is 73306"):
+        Energy(SPACE, nagkit.Guidance(constraints=[none]))
 
 
 def test_first_order_asks_the_objectives_no_more_for_more_samples():
