@@ -183,8 +183,8 @@ def _time(workload: Workload, networks: int, end: float) -> Iterator[Timed]:
         if time.monotonic() > end:
             break
     if timings.known < LEAST:
-        kept = "The timings of before are kept; give more" if anew else "They are kept; call again"
-        raise ArgumentError(f"seconds must be enough to time {LEAST} networks; {timings.known} were. {kept}.")
+        remedy = "The timings of before are kept; give more" if anew else "They are kept; call again"
+        raise ArgumentError(f"seconds must be enough to time {LEAST} networks; {timings.known} were. {remedy}.")
 
 
 def _parameters(network: Network) -> int:
