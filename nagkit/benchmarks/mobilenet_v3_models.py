@@ -19,11 +19,10 @@ from jaxtyping import Float, Int
 
 from nagkit.benchmarks.linear import Linear
 from nagkit.benchmarks.perceptron import Layers, forward
-from nagkit.spaces.mobilenet_v3 import BLOCKS, MOST, RESOLUTIONS, MobileNetV3, macro
+from nagkit.spaces.mobilenet_v3 import BLOCKS, EXPANSIONS, KERNELS, MOST, RESOLUTIONS, MobileNetV3, sides_of
 
 SPACE = MobileNetV3()
 DIGITS = 6  # decimals; what arithmetic adds beyond them depends on how many networks are asked for at once
-KERNELS, EXPANSIONS = (3, 5, 7), (3, 4, 6)
 SIDES = np.array(RESOLUTIONS)
 OFFICIAL_FROM = 160  # px: below, the official predictor errs by other amounts than above
 
@@ -104,8 +103,5 @@ def _blocks(tokens: np.ndarray) -> np.ndarray:
 
 def _stage_pixels() -> np.ndarray:
     """The pixels of what each stage puts out (resolutions, 5), as a share of those at the highest resolution."""
-    sides = [(SIDES + 1) // 2]
-    for stage in macro(1.0).stages:
-        sides.append((sides[-1] + stage.stride - 1) // stage.stride)
-    pixels = np.stack(sides[1:], axis=1) ** 2
+    pixels = np.array([sides_of(resolution)[1:] for resolution in RESOLUTIONS]) ** 2
     return pixels / pixels[-1]

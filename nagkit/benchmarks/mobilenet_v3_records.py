@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit.benchmarks import readers, registry
-from nagkit.benchmarks.mobilenet_v3_models import EXPANSIONS, KERNELS, SPACE
+from nagkit.benchmarks.mobilenet_v3_models import SPACE
 from nagkit.errors import DataDamagedError
-from nagkit.spaces.mobilenet_v3 import DEPTHS, MOST, NONE, RESOLUTIONS
+from nagkit.spaces.mobilenet_v3 import DEPTHS, EXPANSIONS, KERNELS, MOST, NONE, RESOLUTIONS
 
 Accuracies = tuple[Int[np.ndarray, "k L"], Float[np.ndarray, "k"]]  # networks, and their measured accuracy in percent
 Latencies = tuple[Int[np.ndarray, "t L"], Float[np.ndarray, "t 12"]]  # networks, and milliseconds as in ``TIMED``

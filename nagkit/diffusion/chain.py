@@ -81,9 +81,9 @@ class Chain:
         if not len(within):
             limits = " and ".join(map(str, self.energy.constraints)) if self.energy else ""
             raise UnsatisfiableError(f"No sample came within {limits}, though it can be met. Relax a limit.")
-        stuck = np.flatnonzero(self._beyond)
-        instead = self.rng.choice(within, len(stuck))
-        self._take(stuck, self.rows[instead], self._weight[instead], self._beyond[instead])
+        if len(stuck := np.flatnonzero(self._beyond)):
+            instead = self.rows[self.rng.choice(within, len(stuck))]
+            self._take(stuck, instead, *self._judged(instead, self.direction[stuck]))
 
     def _move(self, slot: np.ndarray, open_: np.ndarray) -> None:
         """One open slot of each row anew, with what is tied to it."""

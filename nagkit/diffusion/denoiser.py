@@ -53,7 +53,7 @@ class DenoiserShape:
 class SlotTransformer(nn.Module, ABC):
     """What the denoisers share: vectors of the slots, which see each other, to logits; and how they are kept."""
 
-    remedy = "`nagkit train`"
+    command = "nagkit train"  # makes the weights
 
     def __init__(self, shape: DenoiserShape) -> None:
         super().__init__()
@@ -149,9 +149,9 @@ def untrained(
 
 def load(path: str | Path, space: SearchSpace, kind: type[Kind] = Denoiser) -> Kind:  # type: ignore[assignment]
     """The denoiser of a space in a file that ``Denoiser.save`` wrote; a changed bit is noticed."""
-    path = Path(path)
+    path, remedy = Path(path), f"`{kind.command} --space {space.name}`"
     if not path.is_file():
-        raise DataMissingError(f"There are no denoiser weights at {path}; {kind.remedy} makes them.")
+        raise DataMissingError(f"There are no denoiser weights at {path}; {remedy} makes them.")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
@@ -161,7 +161,7 @@ def load(path: str | Path, space: SearchSpace, kind: type[Kind] = Denoiser) -> K
         denoiser = kind(DenoiserShape.told(json.loads(header["shape"])))
         denoiser.load_state_dict(weights)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
-        raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); {kind.remedy} makes it anew.") from None
+        raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); {remedy} makes it anew.") from None
     if (denoiser.shape.slots, denoiser.shape.symbols) != (len(space.slots), int(space.radices.max())):
         raise ArgumentError(
             f"path must hold a denoiser of {space.name}; {path} has one of {denoiser.shape.slots} slots with "

@@ -86,7 +86,7 @@ class Directions:
 
 
 def values_of(terms: Sequence[Objective | Constraint], tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n t"]:
-    """The values of objectives or constraints for architectures, checked for shape; NaN where unknown."""
+    """The values of objectives or constraints for architectures, checked for shape; NaN where unknown or infinite."""
     columns = [np.zeros((0, len(tokens)))]
     for term in terms:
         values = np.asarray(term.values(tokens), dtype=np.float64)
@@ -95,7 +95,7 @@ def values_of(terms: Sequence[Objective | Constraint], tokens: Int[np.ndarray, "
                 f"values of {term.metric.name} must give one number for each architecture, shape ({len(tokens)},); "
                 f"they gave {values.shape}."
             )
-        columns.append(values[None])
+        columns.append(np.where(np.isfinite(values), values, np.nan)[None])
     return np.concatenate(columns).T
 
 
@@ -143,7 +143,8 @@ def strength_for(effective: float, scores: Float[np.ndarray, "d N"]) -> float:
     """The strength whose guided law has this effective size; ``STRONGEST`` where even that leaves more."""
     if effective > scores.shape[1]:
         raise ArgumentError(
-            f"effective must be at most the number of feasible architectures, {scores.shape[1]}; got {effective:g}."
+            f"effective must be at most the number of feasible architectures, {scores.shape[1]} of those that stand "
+            f"for the space; got {effective:g}. Lower it, relax a limit, or give strength instead."
         )
     if effective_size(scores, STRONGEST) >= effective:
         return STRONGEST

@@ -50,6 +50,8 @@ class Energy:
         if self.first_order and any(isinstance(each.values, Distance) for each in self.objectives):
             self.objectives, self.first_order = tuple(summed(space, each, rows) for each in self.objectives), False
         values, limited = (reference(space, terms, rows) for terms in (self.objectives, self.constraints))
+        if space.size == len(rows):
+            met(space, self.constraints, limited)  # refuses at once what no draw can meet
         self._spread = np.maximum(np.nanstd(limited, axis=0), 1e-12)  # (c,)
         self.directions = Directions(self.objectives, values)
         self.strength = guidance.strength
@@ -60,11 +62,11 @@ class Energy:
 
     def weight(self, tokens: Int[np.ndarray, "n L"], direction: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
         """The log weight of each row along its direction, limits aside."""
+        odds = log_odds(self.constraints, tokens)
         if self.first_order:
             rows, slots = np.arange(len(tokens))[:, None], np.arange(tokens.shape[1])
-            return self._wished[direction][rows, slots, tokens].sum(1)
-        scores = self.directions.of(values_of(self.objectives, tokens), direction)
-        return self.strength * scores + log_odds(self.constraints, tokens)
+            return odds + self._wished[direction][rows, slots, tokens].sum(1)
+        return odds + self.strength * self.directions.of(values_of(self.objectives, tokens), direction)
 
     def beyond(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
         """How far each row is beyond the limits, in standard deviations of their metrics; 0 within all of them."""
@@ -115,7 +117,12 @@ class Energy:
         return pressure
 
     def _missing(self, values: Float[np.ndarray, "b d c"], pressure: Float[np.ndarray, "d c"]) -> np.ndarray:
-        """How much more pressure each metric needs in each direction, or less where it is pressed too much."""
+        """How much more pressure each metric needs in each direction, or less where it is pressed too much.
+
+        None where it is unknown for all draws.
+        """
+        known = np.isfinite(values).any(0)  # (d, c)
+        values = np.where(known, values, 0.0)
         mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
         low, high = (np.array([getattr(c, end) for c in self.constraints]) / self._spread for end in ("low", "high"))
         inside = np.minimum(INSIDE * spread, (high - low) / 2)
@@ -123,7 +130,8 @@ class Energy:
         wanted = np.where(pressure > 0, high, np.where(pressure < 0, low, np.clip(mean, low, high)))
         step = (mean - wanted) / np.maximum(spread**2, 0.05)
         released = np.where(pressure > 0, np.maximum(step, -pressure), np.minimum(step, -pressure))
-        return np.where(pressure == 0, step, released)  # what is released does not turn into its opposite
+        step = np.where(pressure == 0, step, released)  # what is released does not turn into its opposite
+        return np.where(known, step, 0.0)
 
 
 def summed(space: SearchSpace, objective: Objective, rows: Int[np.ndarray, "N L"]) -> Objective:

@@ -16,12 +16,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from nagkit.diffusion.directions import Directions, reference, strength_for
+from nagkit.diffusion.directions import Directions, reference, representatives, strength_for
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.limits import met
 from nagkit.space import SearchSpace
 
-LISTED, DRAWN = 20_000, 4_096  # up to this size a space is labelled whole, a larger one by so many draws
 WIDTH, STEPS, BATCH, RATE, DECAY = 128, 1000, 256, 3e-3, 1e-2
 
 
@@ -73,7 +72,7 @@ class NoisyGradient:
 
     def __init__(self, space: SearchSpace, guidance: Guidance, low: float, high: float) -> None:
         """Learned from the objectives' values of the whole space, or of draws, for noises from low to high."""
-        rows = space.all() if space.size <= LISTED else space.sample(DRAWN, np.random.default_rng(0))
+        rows = representatives(space, np.random.default_rng(0))
         values = reference(space, guidance.objectives, rows)
         scores = Directions(guidance.objectives, values).every(values)  # (d, N)
         self.strength = guidance.strength

@@ -40,11 +40,14 @@ def met(
 
 
 def log_odds(constraints: Sequence[Constraint], tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
-    """The logarithm of the probability that architectures meet those constraints whose values are only expected."""
+    """The logarithm of the probability that architectures meet those constraints whose values are only expected.
+
+    Where it is unknown (NaN) or none it counts as one in 10¹².
+    """
     total = np.zeros(len(tokens))
     for constraint in constraints:
         if constraint.odds is not None:
-            total += np.log(np.maximum(constraint.odds(tokens), 1e-12))
+            total += np.log(np.fmax(constraint.odds(tokens), 1e-12))
     return total
 
 

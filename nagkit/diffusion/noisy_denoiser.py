@@ -18,7 +18,7 @@ LOW, HIGH = 0.1, 10.0  # the noise it learns to see through
 class NoisyDenoiser(SlotTransformer):
     """Noisy rows to logits of what each slot was."""
 
-    remedy = "`nagkit train --process continuous`"
+    command = "nagkit train --process continuous"
 
     def __init__(self, shape: DenoiserShape) -> None:
         super().__init__(shape)

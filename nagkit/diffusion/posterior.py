@@ -101,7 +101,8 @@ def guided(space: SearchSpace, guidance: Guidance) -> ExactPosterior:
     if type(space).sample is not SearchSpace.sample or _combinations(space, every) > MOST:
         raise ArgumentError(
             f"space must draw its samples slot by slot and have at most {MOST:,} combinations of symbols to be guided "
-            f"exactly; {space.name} has {_combinations(space, every):.2g}. Sample it unguided, or with gradient=True."
+            f"exactly; {space.name} has {_combinations(space, every):.2g}. "
+            "Sample it unguided, with method='gradient', or by the generator 'masked-diffusion'."
         )
     allowed = feasible(space, guidance.constraints)
     scores = directed_scores(space, guidance.objectives)  # (d, N)

@@ -11,7 +11,15 @@ from jaxtyping import Float, Int
 from nagkit.errors import ArgumentError
 from nagkit.predictors.additive import Parts
 from nagkit.space import SearchSpace
-from nagkit.spaces.mobilenet_v3 import BLOCKS, KERNELS, MOST, RESOLUTIONS, MobileNetV3, block_kinds, sides_of
+from nagkit.spaces.mobilenet_v3 import (
+    BLOCKS,
+    KERNELS,
+    RESOLUTIONS,
+    MobileNetV3,
+    block_kinds,
+    over_blocks,
+    sides_of,
+)
 from nagkit.spaces.nas_bench_201 import CELL_EDGES, CONV1, CONV3, NONE, POOL, SKIP, NasBench201
 
 _SOURCE, _TARGET = np.array(CELL_EDGES).T
@@ -23,7 +31,9 @@ def parts(space: SearchSpace) -> Parts:
         return _of_cells
     if isinstance(space, MobileNetV3):
         return partial(_of_blocks, space.width)
-    raise ArgumentError(f"space must be one whose networks can be built and timed; got {space.name!r}.")
+    raise ArgumentError(
+        f"space must be one whose networks can be timed, nas-bench-201 or a mobilenet-v3; got {space.name!r}."
+    )
 
 
 def _of_cells(tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n 7"]:
@@ -41,11 +51,7 @@ def _of_blocks(width: float, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray
     """1, area after the stem and at the end, blocks, and in them: multiply-accumulates by 1x1, by 3x3, 5x5 and 7x7
     convolutions of single channels, values between these.
     """
-    blocks = tokens[:, 6:].reshape(len(tokens), -1, MOST)
-    kind = blocks - np.array([0, 0, 1, 1])  # third and fourth count from none
-    later = np.array([0, 1, 1, 1])
-    each = _work(width)[tokens[:, 0, None, None], np.arange(blocks.shape[1])[:, None], later, np.maximum(kind, 0)]
-    inside = np.where((kind < 0)[..., None], 0, each).sum((1, 2))  # (n, 6)
+    inside = over_blocks(tokens, _work(width), tokens[:, 0])  # (n, 6)
     area = np.array([sides_of(resolution) for resolution in RESOLUTIONS])[tokens[:, 0]] ** 2
     return np.concatenate([np.ones((len(tokens), 1)), area[:, [0, -1]], inside], axis=1)
 

@@ -150,10 +150,11 @@ def time_networks(workload: Workload, networks: int = NETWORKS, seconds: float =
 
     They come in rounds, every round in another order, so that a slow moment of the machine hits none alone. What is
     finished is kept in ``place(workload)`` whenever this is left; a call after an incomplete one goes on, one after a
-    complete one begins anew. Raises ``ArgumentError`` where the time is too short to teach anything.
+    complete one begins anew and replaces it as soon as it can teach. Raises ``ArgumentError`` where the time is too
+    short to teach anything.
 
     Args:
-        networks: how many, at most.
+        networks: how many, at most; as many as before where those were more.
         seconds: after so many no other network is begun.
     """
     arguments.instance("workload", workload, Workload, "Workload.of('digits/mid8')")
@@ -163,10 +164,9 @@ def time_networks(workload: Workload, networks: int = NETWORKS, seconds: float =
 
 
 def _time(workload: Workload, networks: int, end: float) -> Iterator[Timed]:
-    before, anew = stored(workload), True
-    if before is not None:
-        networks, anew = max(networks, len(before.tokens)), before.complete
-    timings = Timings.none(workload, networks)
+    before = stored(workload)
+    anew = before is not None and before.complete
+    timings = Timings.none(workload, networks if before is None else max(networks, len(before.tokens)))
     if before is not None and not anew:
         timings = _with(timings, before)
     milliseconds, kept = timings.milliseconds.copy(), dict[int, Network]()
@@ -177,15 +177,14 @@ def _time(workload: Workload, networks: int, end: float) -> Iterator[Timed]:
             kept[row] = network
         milliseconds[row, number] = workload.milliseconds(tokens, network)
         timings = replace(timings, milliseconds=milliseconds.copy())
-        if before is None or not anew or timings.known >= LEAST:  # a few do not replace what taught more
+        if not anew or timings.known >= LEAST:  # a few do not replace what taught more
             timings.write(place(workload))
         yield Timed(int(np.isfinite(milliseconds).sum()), milliseconds.size, float(milliseconds[row, number]), timings)
         if time.monotonic() > end:
             break
     if timings.known < LEAST:
-        raise ArgumentError(
-            f"seconds must be enough to time {LEAST} networks; {timings.known} were. They are kept; call again."
-        )
+        remedy = "The timings of before are kept; give more" if anew else "They are kept; call again"
+        raise ArgumentError(f"seconds must be enough to time {LEAST} networks; {timings.known} were. {remedy}.")
 
 
 def _parameters(network: Network) -> int:

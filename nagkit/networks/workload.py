@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from nagkit import arguments
 from nagkit.benchmarks import NAMES
 from nagkit.benchmarks.nas_bench_201 import DATASETS
+from nagkit.errors import ArgumentError
 from nagkit.networks.embedded import CLASSES
 from nagkit.networks.latency import measure
 from nagkit.networks.network import Network, build
@@ -39,13 +40,13 @@ class Workload:
 
     def __post_init__(self) -> None:
         arguments.one_of("space", self.space, SPACES)
-        parts(self.searched)  # refuses spaces without networks
+        parts(self.searched)  # refuses other spaces
         arguments.whole("classes", self.classes, high=MOST_CLASSES)
         arguments.whole("batch", self.batch, high=65_536)
         if isinstance(self.searched, MobileNetV3):
             for argument in ("skeleton", "image_size"):
                 if getattr(self, argument) is not None:
-                    raise arguments.ArgumentError(f"{argument} must be None for {self.space}, whose networks know it.")
+                    raise ArgumentError(f"{argument} must be None for {self.space}, whose networks know it.")
         else:
             arguments.instance("skeleton", self.skeleton, Skeleton, "PUBLISHED or MICRO")
             arguments.whole("image_size", self.image_size, high=LARGEST_IMAGE)

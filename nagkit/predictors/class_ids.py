@@ -43,10 +43,11 @@ class Triples:
         object.__setattr__(self, "tokens", NasBench201().check(self.tokens))
         object.__setattr__(self, "accuracy", arguments.finite("accuracy", self.accuracy, length=len(self.tokens)))
         classes = arguments.array("classes", self.classes)
-        if classes.dtype.kind not in "iu" or classes.ndim != 2 or len(classes) != len(self.tokens) or classes.min() < 0:
+        shaped = classes.ndim == 2 and len(classes) == len(self.tokens) and classes.size
+        if not shaped or classes.dtype.kind not in "iu" or classes.min() < 0:
             raise ArgumentError(
-                f"classes must be whole numbers from 0 of shape ({len(self.tokens)}, m), those of the task of each "
-                f"cell; got {classes.dtype} of shape {classes.shape}."
+                f"classes must be whole numbers from 0 of shape ({len(self.tokens)}, m) with m at least 1, those of "
+                f"the task of each cell; got {classes.dtype} of shape {classes.shape}."
             )
         object.__setattr__(self, "classes", classes.astype(np.int64))
 

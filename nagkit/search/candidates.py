@@ -75,17 +75,22 @@ class Candidates:
     def _energy(self, archive: Archive) -> Energy | None:
         """What guides: it follows from the first labels, so many that it stays for a while.
 
-        A search that was interrupted so finds the same again. ``None`` where nothing seems feasible yet.
+        A search that was interrupted so finds the same again. ``None`` where nothing seems feasible yet, or nearly all
+        of the first evaluations failed.
         """
         count = settled(len(archive))
         if self._guide is None or self._guide[0] != count:
-            first = archive.first(count)
-            try:
-                guidance = towards_expected(first, Belief(first, self.kernels), STRENGTH, method="first-order")
-                self._guide = count, Energy(archive.space, guidance)
-            except UnsatisfiableError:
-                self._guide = count, None
+            self._guide = count, self._learned(archive.first(count))
         return self._guide[1]
+
+    def _learned(self, archive: Archive) -> Energy | None:
+        if np.isfinite(archive.values).all(1).sum() < 2:
+            return None
+        guidance = towards_expected(archive, Belief(archive, self.kernels), STRENGTH, method="first-order")
+        try:
+            return Energy(archive.space, guidance)
+        except UnsatisfiableError:
+            return None
 
 
 def towards_expected(archive: Archive, belief: Belief, strength: float, method: str = "tilt") -> Guidance:

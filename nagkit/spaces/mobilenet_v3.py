@@ -20,16 +20,17 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
+from nagkit.spaces.skeleton import MOST_CLASSES
 
 RESOLUTIONS = tuple(range(128, 225, 4))  # sides of the image
 DEPTHS = (2, 3, 4)
 KERNELS = (3, 5, 7)
-BLOCKS = tuple((kernel, expansion) for kernel in KERNELS for expansion in (3, 4, 6))
+EXPANSIONS = (3, 4, 6)
+BLOCKS = tuple((kernel, expansion) for kernel in KERNELS for expansion in EXPANSIONS)
 MOST = max(DEPTHS)  # blocks in a stage
 _SPREAD = np.array([0.17, 0.12, 0.36])  # of the logarithms of side, parameters and FLOPs over the space
 NONE = 0  # the symbol of a third or fourth block that is not there
 WIDTHS = (1.0, 1.2)
-MOST_CLASSES = 1_000_000
 
 
 class Stage(NamedTuple):
@@ -214,7 +215,7 @@ class MobileNetV3(SearchSpace):
         stem, stages, expanded, last = macro(self.width)
         fixed = 27 * stem + 2 * stem + (9 + stem + 4) * stem  # stem, first block
         fixed += stages[-1].channels * expanded + 2 * expanded + expanded * last + (last + 1) * classes
-        return fixed + _summed(tokens, _block_params(self.width)[None], np.zeros(len(tokens), np.int64))
+        return fixed + over_blocks(tokens, _block_params(self.width)[None], np.zeros(len(tokens), np.int64))
 
     def flops(self, tokens: Int[np.ndarray, "n L"], classes: int = 1000) -> Int[np.ndarray, "n"]:
         """Exact multiply-accumulates for one image of the side that the row names."""
@@ -223,7 +224,7 @@ class MobileNetV3(SearchSpace):
         sides = np.array([sides_of(resolution) for resolution in RESOLUTIONS])[tokens[:, 0]]  # (n, 6)
         fixed = (27 * stem + 9 * stem + stem**2) * sides[:, 0] ** 2
         fixed += stages[-1].channels * expanded * sides[:, -1] ** 2 + expanded * last + last * classes
-        return fixed + _summed(tokens, _block_flops(self.width), tokens[:, 0])
+        return fixed + over_blocks(tokens, _block_flops(self.width), tokens[:, 0])
 
 
 @cache
@@ -245,13 +246,17 @@ def _beside(depth: np.ndarray, third: np.ndarray, fourth: np.ndarray) -> tuple[n
     return by_third & by_fourth, thirds, fourths
 
 
-def _summed(tokens: np.ndarray, costs: Int[np.ndarray, "s 5 2 9"], which: Int[np.ndarray, "n"]) -> np.ndarray:
-    """The costs of the blocks that are there; ``costs[which]`` is by stage, first or later block, and kind."""
+def over_blocks(tokens: np.ndarray, costs: np.ndarray, which: Int[np.ndarray, "n"]) -> np.ndarray:
+    """The sum (n, …) of the costs of the blocks that are there.
+
+    ``costs (s, 5, 2, 9, …)[which]`` are by stage, first or later block, and kind.
+    """
     blocks = tokens[:, 6:].reshape(len(tokens), 5, MOST)
     kind = blocks - np.array([0, 0, 1, 1])  # third and fourth count from none
     later = np.array([0, 1, 1, 1])
     each = costs[which[:, None, None], np.arange(5)[:, None], later, np.maximum(kind, 0)]
-    return np.where(kind < 0, 0, each).sum((1, 2))
+    each[kind < 0] = 0
+    return each.sum((1, 2))
 
 
 def sides_of(resolution: int) -> list[int]:

@@ -9,9 +9,12 @@ from scipy import stats
 
 import nagkit
 from blocks import Blocks
+from nagkit.diffusion import chain as chains
+from nagkit.diffusion import energy as energies
 from nagkit.diffusion.chain import Chain
 from nagkit.diffusion.energy import Energy, summed
 from nagkit.diffusion.masked import Noise, denoise
+from nagkit.errors import UnsatisfiableError
 from nagkit.predictors.ranks import rank_normal
 from wishes import ALL, PARAMS, QUALITY, SCORES, SMALL, SPACE
 
@@ -94,7 +97,8 @@ def test_moves_keep_within_limits_and_follow_the_law_there():
 
 
 @pytest.mark.slow
-def test_odds_of_feasibility_weigh():
+@pytest.mark.parametrize(("method", "strength"), [("tilt", 1.5), ("first-order", 0.0)])
+def test_odds_of_feasibility_weigh(method, strength):
     odds = np.where(ROWS[:, 1] == 1, 0.2, 1.0)
     likely = nagkit.Constraint(
         PARAMS.metric,
@@ -102,7 +106,7 @@ def test_odds_of_feasibility_weigh():
         high=1,
         odds=lambda tokens: np.where(tokens[:, 1] == 1, 0.2, 1.0),
     )
-    assert_follows(walked("tilt", constraints=[likely]), law_of_blocks(1.5, odds), ROWS, MANY)
+    assert_follows(walked(method, strength, [likely]), law_of_blocks(strength, odds), ROWS, MANY)
 
 
 def test_guided_samples_are_as_good_as_those_of_the_exact_law():
@@ -127,6 +131,32 @@ def test_what_is_decided_is_never_moved():
         tokens[:, slot] = chain.decided(tokens, np.full(50, slot))
     np.testing.assert_array_equal(tokens[:, [3, 1]], before[:, [3, 1]])
     np.testing.assert_array_equal(tokens, chain.rows)
+
+
+def test_who_takes_the_place_of_what_stays_beyond_the_limits_is_weighed_along_its_own_direction(monkeypatch):
+    monkeypatch.setattr(chains, "SWEEPS", 0)  # whatever is drawn beyond the limits stays there
+    few = nagkit.Constraint(PARAMS.metric, lambda tokens: tokens.sum(1).astype(float), high=3)
+    other = nagkit.Objective(PARAMS.metric, lambda tokens: (tokens * [3, 1, 2]).sum(1).astype(float))
+    energy = Energy(BLOCKS, nagkit.Guidance(1.5, [WISH, other], [few]))
+    chain = Chain(BLOCKS, energy, np.arange(200) % len(energy.directions), np.random.default_rng(0))
+    chain.begin(np.zeros((200, 3, 4)), np.full((200, 3), -1))
+    assert (chain.rows.sum(1) <= 3).all()
+    np.testing.assert_array_equal(chain._weight, chain._judged(chain.rows, chain.direction)[0])
+
+
+def test_a_limit_that_is_unknown_wherever_the_other_holds_is_refused(monkeypatch):
+    monkeypatch.setattr(energies, "MOST_ROUNDS", 3)
+    space, metric = nagkit.space("mobilenet-v3"), PARAMS.metric
+    small = nagkit.Constraint(metric, lambda tokens: space.params(tokens) / 1e6, high=3.3)
+    clash = nagkit.Constraint(metric, lambda tokens: np.where(space.params(tokens) > 6e6, 1.0, np.nan), low=1)
+    with pytest.raises(UnsatisfiableError, match="With the other limits kept, the nearest params is"):
+        Energy(space, nagkit.Guidance(constraints=[small, clash]))
+
+
+def test_of_a_space_that_is_listed_it_is_known_at_once_that_nothing_meets_a_limit():
+    none = nagkit.Constraint(PARAMS.metric, PARAMS.values, high=1)
+    with pytest.raises(UnsatisfiableError, match="In the whole space, the nearest params is 73306"):
+        Energy(SPACE, nagkit.Guidance(constraints=[none]))
 
 
 @pytest.mark.parametrize("target", [None, 3.0])

@@ -71,8 +71,8 @@ def test_a_saved_denoiser_comes_back(tmp_path):
 
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path):
-    with pytest.raises(DataMissingError, match="nagkit train"):
-        load(tmp_path / "none.safetensors", SPACE)
+    with pytest.raises(DataMissingError, match="`nagkit train --space blocks` makes them"):
+        load(tmp_path / "none.safetensors", Blocks())
 
 
 @pytest.mark.parametrize("cut", [0, 7, 100, -1])

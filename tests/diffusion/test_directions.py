@@ -37,8 +37,9 @@ def test_one_objective_has_one_direction():
     np.testing.assert_array_equal(simplex(1, DIRECTIONS), [[1.0]])
 
 
-def test_unknown_values_rank_last():
-    half = nagkit.Objective(MORE, lambda tokens: np.where(tokens[:, 0] == 0, np.nan, quality(tokens)))
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, -np.inf])
+def test_unknown_and_infinite_values_rank_last(unknown):
+    half = nagkit.Objective(MORE, lambda tokens: np.where(tokens[:, 0] == 0, unknown, quality(tokens)))
     scores = directed_scores(SPACE, (half,))[0]
     assert scores[ALL[:, 0] == 0].max() < scores[ALL[:, 0] != 0].min()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nagkit
-from nagkit.diffusion.limits import feasible
+from nagkit.diffusion.limits import feasible, log_odds
 from nagkit.errors import UnsatisfiableError
 from wishes import ALL, LESS, MORE, PARAMS, SPACE, quality
 
@@ -12,6 +12,12 @@ from wishes import ALL, LESS, MORE, PARAMS, SPACE, quality
 def test_a_constraint_is_not_met_by_the_unknown():
     unknown = nagkit.Constraint(LESS, lambda tokens: np.where(tokens[:, 0] == 0, np.nan, 1.0), high=2)
     assert not feasible(SPACE, (unknown,))[ALL[:, 0] == 0].any()
+
+
+def test_unknown_odds_are_as_small_as_none():
+    odds = np.array([0.5, np.nan, 0.0])
+    unknown = nagkit.Constraint(LESS, lambda tokens: np.zeros(3), high=2, odds=lambda tokens: odds)
+    np.testing.assert_allclose(log_odds([unknown], ALL[:3]), np.log([0.5, 1e-12, 1e-12]))
 
 
 def test_two_limits_that_clash_are_told_apart():

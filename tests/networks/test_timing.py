@@ -133,6 +133,9 @@ def test_after_its_seconds_no_network_is_begun(clock):
     assert clock() - began == pytest.approx(one)
     *_, last = time_networks(MID8, LEAST)
     assert last.timings.complete
+    with pytest.raises(ArgumentError, match=r"1 were\. The timings of before are kept; give more"):
+        list(time_networks(MID8, LEAST, seconds=one / 2))
+    assert stored(MID8).complete
 
 
 @pytest.mark.usefixtures("as_a_user")

@@ -120,8 +120,10 @@ def test_what_is_no_file_of_triples_is_refused(triples, tmp_path):
         Triples.read(tmp_path / "alone.pt")
     with pytest.raises(ArgumentError, match="path must be a file"):
         Triples.read(None)
-    with pytest.raises(ArgumentError, match=r"classes must be whole numbers from 0 of shape \(600, m\)"):
+    with pytest.raises(ArgumentError, match=r"classes must be whole numbers from 0 of shape \(600, m\) with"):
         Triples(triples.tokens, triples.classes[0], triples.accuracy)
+    with pytest.raises(ArgumentError, match="with m at least 1"):
+        Triples(triples.tokens, triples.classes[:, :0], triples.accuracy)
     for wrong in ([], [0.5], [-1], None, 3):
         with pytest.raises(ArgumentError, match="classes must be"):
             ClassPredictor(triples, wrong)

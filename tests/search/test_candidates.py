@@ -46,6 +46,15 @@ def test_exact_limits_hold_in_a_large_space(name):
     assert space.params(asked[10:]).mean() > space.params(asked[:10]).mean()
 
 
+def test_guided_candidates_wait_for_evaluations_that_did_not_fail():
+    """Guidance is learned from the first eleven of thirteen, which all failed."""
+    begun = search("bayesian", SPACE, MANY, seed=0, candidates=["guided"])
+    begun.tell(begun.ask(11), np.full((11, 1), np.nan))
+    told = begun.ask(2)
+    begun.tell(told, symbols(told)[:, None].astype(float))
+    assert begun.ask(1).shape == (1, 6)
+
+
 def test_an_unknown_source_is_refused(as_a_user):
     with pytest.raises(ArgumentError, match=r"each of candidates must be one of .* Did you mean 'guided'"):
         search("bayesian", SPACE, MANY, seed=0, candidates=["guide"])
