@@ -31,11 +31,12 @@ def met(
     for column, constraint in enumerate(constraints):
         found[:, column] = constraint.met(values[:, column])
     if not found.all(1).any():
-        whole = "In the whole space" if space.size == len(values) else f"Among {len(values):,} looked at"
+        listed = space.size == len(values)
+        whole = "In the whole space" if listed else f"Among {len(values):,} looked at"
         told = [_shortfall(i, c, values.T[i], found.T, whole) for i, c in enumerate(constraints)]
         told = told if any(told) else [_nearest(constraints, values.T)]
-        limits = " and ".join(map(str, constraints))
-        raise UnsatisfiableError(f"No architecture of {space.name} meets {limits}.{''.join(told)} Relax a limit.")
+        none = f"No architecture of {space.name} {'' if listed else 'was found that '}meets"
+        raise UnsatisfiableError(f"{none} {' and '.join(map(str, constraints))}.{''.join(told)} Relax a limit.")
     return found
 
 

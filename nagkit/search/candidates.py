@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from nagkit.diffusion.energy import Energy, drawn
 from nagkit.diffusion.guidance import Guidance
@@ -98,12 +98,8 @@ def towards_expected(archive: Archive, belief: Belief, strength: float, method: 
 
     The measured constraints hold by odds, once some architecture met them.
     """
-    wishes = [Objective(EXPECTED, partial(_expected, belief, j)) for j in range(len(archive.objectives))]
+    wishes = [Objective(EXPECTED, partial(belief.mean, j)) for j in range(len(archive.objectives))]
     limits = [constraint for constraint in archive.constraints if constraint.exact]
     if len(limits) < len(archive.constraints) and belief.feasible.any():
         limits.append(Constraint(FEASIBLE, belief.odds, low=LEAST_ODDS, odds=belief.odds))
     return Guidance(strength, wishes, limits, method=method)
-
-
-def _expected(belief: Belief, objective: int, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
-    return belief.expected(tokens)[0][:, objective]

@@ -149,6 +149,26 @@ def test_every_generator_has_its_contract_here():
 
 
 @pytest.mark.usefixtures("as_a_user")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["masked-diffusion", "exact-prior", "uniform-diffusion"])
+def test_samples_of_a_space_of_graphs_are_cells_and_hardly_any_comes_twice(name):
+    space = nagkit.space("nas-bench-101")
+    tokens = nagkit.generator(name, space, steps=8).sample(1000, nagkit.Guidance(), np.random.default_rng(0))
+    assert len(np.unique(space.canonical(tokens, "graph"), axis=0)) >= 970
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["tilt", "first-order", "particles"])
+def test_limits_hold_in_a_space_of_graphs(method):
+    space, metric = nagkit.space("nas-bench-101"), nagkit.Metric("params", "M", "max")
+    params = nagkit.Objective(metric, lambda tokens: space.params(tokens) / 1e6)
+    guidance = nagkit.Guidance(4.0, [params], [nagkit.Constraint(metric, params.values, 2, 5)], method=method)
+    tokens = nagkit.generator("exact-prior", space, steps=4).sample(200, guidance, np.random.default_rng(0))
+    values = params.values(space.check(tokens))
+    assert (values >= 2).all() and (values <= 5).all()
+    assert values.mean() > 4
+
+
 def test_an_unknown_generator_is_answered_with_the_nearest():
     with pytest.raises(ArgumentError, match="Did you mean 'masked-diffusion'"):
         nagkit.generator("mask-diffusion", SPACE)

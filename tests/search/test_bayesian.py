@@ -85,6 +85,8 @@ def test_values_of_exact_metrics_are_asked_for():
     order = np.argsort(-cost(ALL[5:50]), kind="stable")
     assert (np.diff(mean[order, 1]) >= 0).all()
     assert (belief.sampled(ALL[5:50], np.random.default_rng(0))[:, 1] == mean[:, 1]).all()
+    for objective in (0, 1):
+        np.testing.assert_array_equal(belief.mean(objective, ALL[5:50]), mean[:, objective])
 
 
 def test_draws_vary_as_the_belief_says():
