@@ -43,6 +43,8 @@ class Ground:
         """All that a table knows."""
         arguments.instance("table", table, Table, "nagkit.benchmark('digits/hard8')")
         tokens = table.known(seen)
+        if table.metrics[seen].sign < 0:
+            raise ArgumentError(f"seen must be a metric of which more is better, such as accuracy; got {seen!r}.")
         values = table.look_up(tokens, [seen, judged])
         return cls(table.space, tokens, values[:, 0], values[:, 1], table.metrics[seen])
 

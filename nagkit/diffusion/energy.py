@@ -56,8 +56,12 @@ class Energy:
         self.directions = Directions(self.objectives, values)
         self.strength = guidance.strength
         if guidance.effective is not None:
-            allowed = met(space, self.constraints, limited).all(1)
-            self.strength = strength_for(guidance.effective, self.directions.every(values[allowed]))
+            if self.constraints and space.size != len(rows):  # as many within the limits stand for what they leave
+                self._fit(rows, values, limited, rng)
+                values_within = self._within_limits(len(rows), rng)
+            else:
+                values_within = values[self._within(limited)]
+            self.strength = strength_for(guidance.effective, self.directions.every(values_within))
         self._fit(rows, values, limited, rng)
 
     def weight(self, tokens: Int[np.ndarray, "n L"], direction: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
@@ -92,6 +96,17 @@ class Energy:
             rows, values = np.concatenate([rows, more]), np.concatenate([values, values_of(self.objectives, more)])
             limited = np.concatenate([limited, values_of(self.constraints, more)])
         met(self.space, self.constraints, limited)
+
+    def _within_limits(self, count: int, rng: np.random.Generator) -> Float[np.ndarray, "k m"]:
+        """Values of the objectives of architectures within the limits, up to so many, by the sums found so far."""
+        found = np.empty((0, len(self.objectives)))
+        for _ in range(MOST_ROUNDS):
+            rows = drawn(self.space, self.sums[np.arange(count) % len(self.sums)], rng)
+            rows = rows[self._within(values_of(self.constraints, rows))]
+            found = np.concatenate([found, values_of(self.objectives, rows)])
+            if len(found) >= count:
+                break
+        return found[:count]
 
     def _within(self, limited: Float[np.ndarray, "n c"]) -> Bool[np.ndarray, "n"]:
         within = np.ones(len(limited), dtype=bool)

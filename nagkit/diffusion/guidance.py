@@ -44,6 +44,11 @@ class Guidance:
                     f"Give strength or effective, not both; got strength={self.strength:g} and "
                     f"effective={self.effective:g}."
                 )
+        if self.method == "gradient" and any(constraint.odds is not None for constraint in self.constraints):
+            raise ArgumentError(
+                "constraints with odds must be left to another method than 'gradient', which cannot weigh them; "
+                "use 'tilt', or give the constraints without odds."
+            )
         if (self.strength or self.effective is not None) and not self.objectives:
             raise ArgumentError("Guidance without objectives has nothing to steer towards; add one, or set strength 0.")
 

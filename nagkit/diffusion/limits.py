@@ -69,6 +69,8 @@ def _nearest(constraints: Sequence[Constraint], values: np.ndarray) -> str:
     """The row that misses least, each miss counted in standard deviations of its metric, and what it misses."""
     low, high = (np.array([getattr(c, bound) for c in constraints])[:, None] for bound in ("low", "high"))
     miss = np.maximum(0, np.maximum(low - values, values - high))  # (constraints, N)
+    if np.isnan(miss).any(0).all():
+        return " Nowhere are all of these metrics known."
     spread = np.nanstd(values, axis=1, keepdims=True)
     row = np.nanargmin((miss / np.where(spread > 0, spread, 1)).sum(0))
     parts = [

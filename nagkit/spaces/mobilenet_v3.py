@@ -97,7 +97,7 @@ class MobileNetV3(SearchSpace):
     identities = ("string",)
 
     def __init__(self, width: float = 1.0) -> None:
-        if width not in WIDTHS:
+        if isinstance(width, bool) or width not in WIDTHS:
             raise ArgumentError(f"width must be one of {WIDTHS}; got {width!r:.80}.")
         self.width = float(width)
         self.name = "mobilenet-v3" if width == 1 else f"mobilenet-v3-w{width:g}"

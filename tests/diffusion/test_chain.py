@@ -200,3 +200,16 @@ def test_depth_and_its_blocks_move_together():
     chain.decided(open_, np.full(200, 1))
     assert 0.5 < (chain.rows[:, 1] != before).mean() < 0.8
     space.check(chain.rows)
+
+
+def test_automatic_strength_counts_what_the_limits_leave_of_a_large_space():
+    space, metric = nagkit.space("mobilenet-v3"), PARAMS.metric
+    tokens = space.sample(4_096, np.random.default_rng(1))
+    low = float(np.quantile(space.flops(tokens), 0.001))  # of 4,096 random ones about four are below
+    small = nagkit.Constraint(metric, lambda tokens: space.flops(tokens).astype(float), high=low)
+    large = nagkit.Objective(metric, lambda tokens: space.params(tokens) / 1e6)
+    strengths = [
+        Energy(space, nagkit.Guidance(objectives=[large], constraints=[small], effective=effective)).strength
+        for effective in (1_000, 100)
+    ]
+    assert 0 < strengths[0] < strengths[1]

@@ -55,3 +55,9 @@ def test_anything_but_a_list_is_refused(field, value):
 def test_wishes_of_another_kind_are_refused(field):
     with pytest.raises(ArgumentError, match=f"{field} must hold"):
         nagkit.Guidance(**{field: ["val_accuracy"]})
+
+
+def test_odds_are_refused_where_they_cannot_be_weighed():
+    likely = nagkit.Constraint(nagkit.Metric("likely", "odds", "max"), len, low=0.1, odds=len)
+    with pytest.raises(ArgumentError, match="constraints with odds must be left to another method"):
+        nagkit.Guidance(constraints=[likely], method="gradient")

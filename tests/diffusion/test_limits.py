@@ -47,3 +47,10 @@ def test_three_limits_of_which_no_two_can_be_kept_are_told_by_the_nearest_archit
     limits = [nagkit.Constraint(nagkit.Metric(f"is_{k}", "slots", "max"), is_symbol(k), low=1) for k in range(3)]
     with pytest.raises(UnsatisfiableError, match=r"The nearest architecture has is_0 \d slots, \d beyond"):
         feasible(SPACE, limits)
+
+
+def test_metrics_that_are_never_known_together_are_told():
+    first = nagkit.Constraint(PARAMS.metric, lambda tokens: np.where(tokens[:, 0] == 0, 1.0, np.nan), high=2)
+    other = nagkit.Constraint(PARAMS.metric, lambda tokens: np.where(tokens[:, 0] == 0, np.nan, 1.0), high=2)
+    with pytest.raises(UnsatisfiableError, match="Nowhere are all of these metrics known"):
+        feasible(SPACE, [first, other])

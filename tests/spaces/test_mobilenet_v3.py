@@ -146,7 +146,7 @@ def test_channels_are_multiples_of_eight():
     assert [divisible(16 * 1.2), divisible(24 * 1.2), divisible(112 * 1.2), divisible(11)] == [24, 32, 136, 16]
 
 
-@pytest.mark.parametrize("wrong", [0, 1.1, "wide", None])
+@pytest.mark.parametrize("wrong", [0, 1.1, True, "wide", None])
 def test_other_widths_are_refused(wrong, as_a_user):
     with pytest.raises(ArgumentError, match="width must be one of"):
         MobileNetV3(wrong)
