@@ -113,7 +113,7 @@ def test_wrong_arguments_are_refused(ground, lists):
     with pytest.raises(ArgumentError, match="table must be a Table"):
         Ground.of("digits/mid8")
     with pytest.raises(ArgumentError, match="seen must be a metric of which more is better"):
-        Ground.of(nagkit.benchmark(WORLD), "params")
+        Ground.of(nagkit.benchmark(WORLD), "val_loss")
     with pytest.raises(ArgumentError, match="samples must be a whole number"):
         Shortlists(ground, lists.generator, 0)
     with pytest.raises(ArgumentError, match="ground must be a Ground"):
