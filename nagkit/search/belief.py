@@ -6,6 +6,7 @@ Scores are standard normal, more is better. Values of exact metrics are asked fo
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -18,7 +19,7 @@ from nagkit.predictors.ranks import RankScale, rank_normal
 from nagkit.search.archive import Archive
 
 Scored = Callable[[Float[np.ndarray, "n"]], Float[np.ndarray, "n"]]
-_JITTER = 1e-8  # added to variances, so that rounding leaves them positive
+_JITTERS = 10.0 ** np.arange(-8, 0)  # added to variances, the first that leaves them positive in spite of rounding
 GROWTH = 1.3  # kernels are learned anew when there are so many times as many labels
 
 
@@ -134,8 +135,13 @@ def _drawn(
     """One draw of a normal law."""
     if not covariance.any():  # of what is exact
         return mean
-    varying = covariance + _JITTER * np.eye(len(mean))
-    return mean + linalg.cholesky(varying, lower=True, check_finite=False) @ rng.standard_normal(len(mean))
+    for jitter in _JITTERS:
+        with suppress(linalg.LinAlgError):
+            varying = covariance + jitter * np.eye(len(mean))
+            return mean + linalg.cholesky(varying, lower=True, check_finite=False) @ rng.standard_normal(len(mean))
+    raise linalg.LinAlgError(
+        f"A covariance of {len(mean)} candidates is not positive, even with {_JITTERS[-1]:g} added."
+    )
 
 
 def _centre_and_unit(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
