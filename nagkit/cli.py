@@ -139,28 +139,35 @@ def _writable(folder: Path) -> None:
         raise ArgumentError(f"out must be a folder that can be written; {folder} cannot. Name another with --out.")
 
 
+_TRAININGS = {"masked-diffusion": ("steps", "seed", "process"), "latent": ("steps", "seed"), "transfer": ()}
+
+
 @app.command()
-@click.argument("name", type=click.Choice(["masked-diffusion", "transfer"]), default="masked-diffusion")
+@click.argument("name", type=click.Choice(list(_TRAININGS)), default="masked-diffusion")
 @click.option("--space", default="nas-bench-201", help="The search space to learn.")
-@click.option("--steps", default=500, type=click.IntRange(1), help="Training steps of masked-diffusion.")
-@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches of masked-diffusion.")
+@click.option("--steps", type=click.IntRange(1), help="Training steps.  [default: 500; 4000 for latent]")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches.")
 @click.option("--process", default="masked", help="masked, or continuous where a space has no closed form for it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the one nagkit loads]")
 @click.pass_context
 def train(  # noqa: PLR0913, PLR0917 - one for each option
-    ctx: click.Context, name: str, space: str, steps: int, seed: int, process: str, out: Path | None
+    ctx: click.Context, name: str, space: str, steps: int | None, seed: int, process: str, out: Path | None
 ) -> None:
-    """Train NAME anew and write its weights: the denoiser of a generator, or the predictor for unseen data sets."""
+    """Train NAME anew and write its weights: the denoiser of a generator, the autoencoder of one with latent variables,
+    or the predictor for unseen data sets.
+    """
+    for option in ("steps", "seed", "process"):
+        given = ctx.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
+        if given and option not in _TRAININGS[name]:
+            others = " and ".join(other for other, known in _TRAININGS.items() if option in known)
+            raise ArgumentError(f"--{option} is for {others}, not for {name}. Leave it out.")
     if name == "masked-diffusion":
         _train_denoiser(space, steps, seed, process, out)
-        return
-    for option in ("steps", "seed", "process"):
-        if ctx.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
-            raise ArgumentError(
-                f"--{option} is for masked-diffusion; transfer is learned in closed form. Leave it out."
-            )
-    arguments.one_of("space of the tasks to learn from", space, ["nas-bench-201"])
-    _train_transfer(out)
+    elif name == "latent":
+        _train_autoencoder(space, steps, seed, out)
+    else:
+        arguments.one_of("space of the tasks to learn from", space, ["nas-bench-201"])
+        _train_transfer(out)
 
 
 def _train_transfer(out: Path | None) -> None:
@@ -179,22 +186,45 @@ def _train_transfer(out: Path | None) -> None:
     click.echo(file)
 
 
-def _train_denoiser(space: str, steps: int, seed: int, process: str, out: Path | None) -> None:
-    from tqdm import tqdm
-
+def _train_denoiser(space: str, steps: int | None, seed: int, process: str, out: Path | None) -> None:
     from nagkit.diffusion.training import BATCH
     from nagkit.diffusion.training import train as lessons
     from nagkit.generators import weights
     from nagkit.spaces import space as find_space
 
     chosen = find_space(space)
-    for lesson in (bar := tqdm(lessons(chosen, steps, seed, process), total=steps, unit="step", disable=None)):
-        if lesson.step % 50 == 0:
-            bar.set_postfix_str(f"loss {lesson.loss:.3f} nats")
+    last = _last(lessons(chosen, steps, seed, process))
     file = out or weights(chosen, process)
-    how = f"{steps} steps, batch {BATCH}, seed {seed}. For {process} diffusion"
-    lesson.denoiser.save(file, f"Trained by nagkit {version('nagkit')} on uniform rows of {space}: {how}. MIT licence.")
+    how = f"{last.steps} steps, batch {BATCH}, seed {seed}. For {process} diffusion"
+    last.model.save(file, f"Trained by nagkit {version('nagkit')} on uniform rows of {space}: {how}. MIT licence.")
     click.echo(file)
+
+
+def _train_autoencoder(space: str, steps: int | None, seed: int, out: Path | None) -> None:
+    from nagkit.generators import weights
+    from nagkit.generators.autoencoder_training import BATCH
+    from nagkit.generators.autoencoder_training import train as lessons
+    from nagkit.spaces import space as find_space
+
+    chosen = find_space(space)
+    last = _last(lessons(chosen, steps, seed))
+    file = out or weights(chosen, "latent")
+    how = f"{last.steps} steps, batch {BATCH}, seed {seed}"
+    last.model.save(file, f"Trained by nagkit {version('nagkit')} on rows of {space} by its law: {how}. MIT licence.")
+    click.echo(file)
+
+
+def _last(lessons: Iterable[Any]) -> Any:
+    """The last of these lessons, with a bar on the way."""
+    from tqdm import tqdm
+
+    with tqdm(unit="step", disable=None) as bar:
+        for lesson in lessons:
+            bar.total = lesson.steps
+            if lesson.step % 50 == 0:
+                bar.set_postfix_str(f"loss {lesson.loss:.3f} nats", refresh=False)
+            bar.update()
+    return lesson
 
 
 @app.command("time")

@@ -26,7 +26,8 @@ BASELINES = ("random", "local", "enumeration")  # in every race; the last where 
 def entrants(text: str) -> dict[str, dict[str, Any]]:
     """Entrants of a race as a person writes them, as in ``"evolution, bayesian:ei, bayesian::guided+mutation"``.
 
-    A bayesian one may name its acquisition, and then where its candidates come from; either may be left empty.
+    A bayesian or latent one may name its acquisition, and then where its candidates come from; either may be left
+    empty. ``"latent:published"`` asks by the rules of AG-Net.
     """
     return {name: _entrant(name) for name in filter(None, map(str.strip, text.split(",")))}
 
@@ -34,15 +35,17 @@ def entrants(text: str) -> dict[str, dict[str, Any]]:
 def _entrant(name: str) -> dict[str, Any]:
     """The search of one entrant and the options that its name says, or none."""
     from nagkit.search.bayesian import ACQUISITIONS
-    from nagkit.search.candidates import SOURCES
+    from nagkit.search.candidates import LATENT_SOURCES, SOURCES
 
     kind, *rest = name.split(":")
     arguments.one_of("each of searches", kind, SEARCHES)
-    if any(rest) and kind != "bayesian":
+    if any(rest) and kind not in {"bayesian", "latent"}:
         raise ArgumentError(
-            f"searches must name an acquisition of bayesian only, as in bayesian:ei, and so sources of candidates, as "
-            f"in bayesian:ei:guided+mutation; got {name!r}."
+            f"searches must name an acquisition of bayesian or latent only, as in bayesian:ei, and so sources of "
+            f"candidates, as in bayesian:ei:guided+mutation; got {name!r}."
         )
+    if (kind, rest) == ("latent", ["published"]):
+        return {"search": kind, "published": True}
     if len(rest) > 2:
         raise ArgumentError(f"searches must have two colons at most, as in bayesian:ei:guided; got {name!r}.")
     acquisition, sources = (*rest, "", "")[:2]
@@ -53,7 +56,8 @@ def _entrant(name: str) -> dict[str, Any]:
     if sources:
         options["candidates"] = sources.split("+")
         for source in options["candidates"]:
-            arguments.one_of(f"each source of candidates in {name!r}", source, SOURCES)
+            known = (*LATENT_SOURCES, *SOURCES) if kind == "latent" else SOURCES
+            arguments.one_of(f"each source of candidates in {name!r}", source, known)
     return {} if name == kind else {"search": kind, **options}
 
 

@@ -131,6 +131,8 @@ def _check_together(values: Mapping[str, Any]) -> None:
         arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
     if "searches" in values:
         _check_race(table, values)
+    if "devices" in values:
+        latencies(table, values["devices"])
     for process in values["processes"].split(",") if "processes" in values else ():
         arguments.one_of("each of processes", process.strip(), (*GENERATORS, "conditional-diffusion"))
     if "labels" in values:
@@ -162,6 +164,15 @@ def _check_race(table: "Table | Surrogate", values: Mapping[str, Any]) -> None:
                 f"cost_is must be usual or measured for a cost that {table.name!r} does not know of every "
                 f"architecture, such as {cost!r}; got 'exact'."
             )
+
+
+def latencies(table: "Table | Surrogate", devices: str) -> list[str]:
+    """The latencies that a text names with commas, each once; the first that the table has when it names none."""
+    held = [name for name in table.metrics if name.startswith("latency_") and not name.endswith("_spread")]
+    named = list(dict.fromkeys(filter(None, map(str.strip, devices.split(",")))))
+    return [arguments.one_of(f"each of devices with the table {table.name!r}", name, held) for name in named] or held[
+        :1
+    ]
 
 
 def names() -> list[str]:

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.graphs import Graphs
 from nagkit.sketch import Sketch
 
 if TYPE_CHECKING:
@@ -81,11 +82,14 @@ class SearchSpace(ABC):
 
     Methods that handle many architectures take and give ``tokens (n, L)``; those a person looks at, one
     ``Architecture``. ``identities`` are the ways, known to ``canonical``, in which two rows can be the same
-    architecture. Nothing here changes its arguments.
+    architecture, ``isomorphic`` the one by which rows with isomorphic DAGs are; ``operations`` are all that nodes of
+    the DAGs may have. Nothing here changes its arguments.
     """
 
     name: str
     slots: tuple[Slot, ...]
+    operations: tuple[str, ...]
+    isomorphic: str = "string"
     identities: tuple[str, ...]
 
     @cached_property
@@ -162,6 +166,17 @@ class SearchSpace(ABC):
         if not self._has_grammar:
             return np.zeros(tokens.shape, dtype=bool)
         return ~np.take_along_axis(self.legal(tokens), tokens[:, :, None], axis=2)[:, :, 0]
+
+    def belongs(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n"]:
+        """Which of these rows, complete and with symbols of the slots, are legal."""
+        return np.logical_not(self._illegal(tokens).any(1))
+
+    def trimmed(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n L"]:
+        """What a benchmark reads in complete rows, legal or not, where it leaves out what has no effect.
+
+        Here the rows themselves. Legal rows stay as they are; what is illegal even so is still illegal.
+        """
+        return tokens
 
     def faults(self, row: Any) -> tuple[str, ...]:
         """Everything that is wrong with one row, a sentence each; empty when it belongs to the space."""
@@ -321,6 +336,11 @@ class SearchSpace(ABC):
     @abstractmethod
     def decode(self, row: Any) -> Architecture:
         """The architecture that one row stands for."""
+
+    def graphs(self, tokens: Int[np.ndarray, "n L"]) -> Graphs:
+        """The labelled DAGs of many architectures as arrays; a space that knows a faster way takes it."""
+        found = [self.decode(row) for row in self.check(tokens)]
+        return Graphs.of([each.ops for each in found], [each.edges for each in found], self.operations)
 
     def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
         """A row of a generator's frame to be drawn: what is decided, and the belief about every slot.

@@ -28,6 +28,7 @@ class Blocks(SearchSpace):
 
     name = "blocks"
     slots = SLOTS
+    operations = tuple(symbol for slot in SLOTS for symbol in slot.symbols)
     identities = ("string",)
 
     def legal(self, tokens):

@@ -1,5 +1,6 @@
 """The command line: mostly in this process, and as a user runs it, the installed program in a process of its own."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from safetensors import safe_open
 
@@ -16,6 +18,7 @@ from nagkit.benchmarks.registry import CACHE, UPSTREAM
 from nagkit.benchmarks.table import Table
 from nagkit.cli import app
 from nagkit.diffusion.denoiser import load
+from nagkit.generators import autoencoder, autoencoder_training
 from nagkit.networks import builder
 from nagkit.networks.builder import shipped
 from nagkit.networks.recipes import ImageRecipe
@@ -137,13 +140,16 @@ def test_what_transfers_is_learned_anew_into_a_file_that_loads(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--steps", "3"], "--steps is for masked-diffusion"),
-        (["--seed", "3"], "--seed is for masked-diffusion"),
-        (["--space", "mobilenet-v3"], "must be one of 'nas-bench-201'"),
+        (["transfer", "--steps", "3"], "--steps is for masked-diffusion and latent, not for transfer"),
+        (["transfer", "--seed", "3"], "--seed is for masked-diffusion and latent, not for transfer"),
+        (["transfer", "--process", "masked"], "--process is for masked-diffusion, not for transfer"),
+        (["transfer", "--space", "mobilenet-v3"], "must be one of 'nas-bench-201'"),
+        (["latent", "--process", "masked"], "--process is for masked-diffusion, not for latent"),
+        (["latent", "--space", "nas-bench-2001"], "Did you mean 'nas-bench-201'?"),
     ],
 )
 def test_options_of_another_training_are_refused(words, said):
-    told = nagkit("train", "transfer", *words)
+    told = nagkit("train", *words)
     assert told.exit_code == 2
     assert said in told.stderr
 
@@ -155,6 +161,36 @@ def test_training_leaves_weights_that_load_and_say_how_they_were_made(tmp_path):
     assert load(file, space("nas-bench-201")).shape.slots == 6
     with safe_open(file, framework="pt") as opened:
         assert "nas-bench-201: 2 steps, batch 256, seed 3." in opened.metadata()["about"]
+
+
+def test_latent_variables_are_learned_into_a_file_that_loads_and_says_how_it_was_made(tmp_path):
+    cells, file = space("nas-bench-101"), tmp_path / "weights.safetensors"
+    told = nagkit("train", "latent", "--space", cells.name, "--steps", "2", "--seed", "3", "--out", str(file))
+    assert told.stdout == f"{file}\n"
+    *_, last = autoencoder_training.train(cells, steps=2, seed=3)
+    kept = autoencoder.load(file, cells)
+    assert all(
+        torch.equal(a, b.half().float()) for a, b in zip(kept.parameters(), last.model.parameters(), strict=True)
+    )
+    with safe_open(file, framework="np") as opened:
+        assert "rows of nas-bench-101 by its law: 2 steps, batch 256, seed 3." in opened.metadata()["about"]
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("masked-diffusion", "diffusion.training"), ("latent", "generators.autoencoder_training")]
+)
+def test_trainings_are_as_long_as_their_modules_say(tmp_path, monkeypatch, name, module):
+    asked = []
+    lessons = importlib.import_module(f"nagkit.{module}").train
+
+    def few(space, steps, *rest):
+        asked.append((steps, next(lessons(space, steps, *rest)).steps))
+        return lessons(space, 1, *rest)
+
+    monkeypatch.setattr(f"nagkit.{module}.train", few)
+    nagkit("train", name, "--out", str(tmp_path / "w.safetensors"))
+    nagkit("train", name, "--steps", "7", "--out", str(tmp_path / "w.safetensors"))
+    assert asked == [(None, {"masked-diffusion": 500, "latent": 4000}[name]), (7, 7)]
 
 
 @pytest.mark.slow

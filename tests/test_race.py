@@ -211,10 +211,16 @@ def test_entrants_are_written_with_commas_and_acquisitions_with_a_colon():
         "bayesian::guided": {"search": "bayesian", "candidates": ["guided"]},
         "bayesian:": {"search": "bayesian"},
     }
+    assert entrants("latent:published, latent::sampled+climbed") == {
+        "latent:published": {"search": "latent", "published": True},
+        "latent::sampled+climbed": {"search": "latent", "candidates": ["sampled", "climbed"]},
+    }
     assert entrants("") == {}
     for wrong, said in (
         ("bayes", "Did you mean 'bayesian'"),
-        ("tpe:ei", "an acquisition of bayesian only"),
+        ("tpe:ei", "an acquisition of bayesian or latent only"),
+        ("latent:ei:climb", "each source of candidates in 'latent:ei:climb' .* Did you mean 'climbed'"),
+        ("bayesian:ei:climbed", "each source of candidates in 'bayesian:ei:climbed' must be one of"),
         ("tpe::guided", "sources of candidates, as in bayesian:ei:guided"),
         ("bayesian:ie", "the acquisition in 'bayesian:ie' must be one of 'ucb', 'ei'"),
         ("bayesian:ei:guidde", "each source of candidates in 'bayesian:ei:guidde' .* Did you mean 'guided'"),

@@ -15,7 +15,7 @@ from nagkit.report import report
     ("given", "said"),
     [
         ({"searches": "bayesian, evolutoin"}, "each of searches must be one of .* Did you mean 'evolution'"),
-        ({"searches": "tpe:ei"}, "an acquisition of bayesian only"),
+        ({"searches": "tpe:ei"}, "an acquisition of bayesian or latent only"),
         ({"searches": "bayesian:ei:guidde"}, "Did you mean 'guided'"),
         ({"cost": "latency_raspi4"}, "cost with the table 'digits/mid8' must be one of"),
         ({"limit": 3}, "cost must name a metric of 'digits/mid8' when there is a limit"),

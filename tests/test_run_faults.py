@@ -34,6 +34,8 @@ def path(tmp_path):
 WALK = f"""
     from pathlib import Path
     import numpy as np
+    import torch
+    import nagkit.search.latent  # now, as each child that is killed would else do it anew
     from nagkit.checks.search import COUNT, symbols
     from nagkit.metrics import Objective
     from nagkit.run import Run
@@ -42,6 +44,7 @@ WALK = f"""
 
     space = NasBench201()
     space.canonical(space.all(), "function")
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first loads much
 
     def worth(tokens):
         values = symbols(tokens)[:, None]

@@ -8,6 +8,7 @@ import pytest
 
 from nagkit.checks import as_a_user, untouched_global_randomness
 from nagkit.errors import ArgumentError
+from nagkit.graphs import ABSENT
 from nagkit.space import ENUMERABLE, UNDECIDED, Architecture, SearchSpace
 
 N = 200
@@ -47,6 +48,9 @@ class SpaceContract:
         assert np.array_equal(space.check(tokens), tokens)
         assert all(space.faults(row) == () for row in tokens)
 
+    def test_nothing_is_trimmed_from_what_is_legal(self, space, tokens):
+        assert np.array_equal(space.trimmed(tokens), tokens)
+
     def test_same_seed_same_samples(self, space):
         first, second = (space.sample(N, np.random.default_rng(5)) for _ in range(2))
         assert np.array_equal(first, second)
@@ -54,6 +58,23 @@ class SpaceContract:
     def test_another_seed_gives_other_samples(self, space):
         first, second = (space.sample(N, np.random.default_rng(seed)) for seed in (5, 6))
         assert not np.array_equal(first, second)
+
+    def test_graphs_as_arrays_are_those_decoded(self, space, tokens):
+        graphs = space.graphs(tokens)
+        for row, ops, edges in zip(tokens, *graphs, strict=True):
+            there = np.flatnonzero(ops != ABSENT)
+            found = space.decode(row)
+            assert tuple(space.operations[op] for op in ops[there]) == found.ops
+            assert {(int(i), int(j)) for i, j in np.argwhere(edges[np.ix_(there, there)])} == found.edges
+            assert edges.sum() == len(found.edges)  # none at an empty place
+
+    def test_what_belongs_has_no_faults(self, space, tokens):
+        """Of rows in which a slot was changed, too."""
+        changed, rng = tokens.copy(), np.random.default_rng(2)
+        slot = rng.integers(len(space.slots), size=len(tokens))
+        changed[np.arange(len(tokens)), slot] = rng.integers(space.radices[slot])
+        rows = np.concatenate([tokens, changed])
+        np.testing.assert_array_equal(space.belongs(rows), [space.faults(row) == () for row in rows])
 
     def test_global_randomness_is_untouched(self, space):
         with untouched_global_randomness():

@@ -6,10 +6,9 @@ architecture is to do in objectives: one more place for each, which holds its le
 is told. The weights are safetensors with their configuration.
 """
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,14 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
-from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
-from nagkit.files import write_atomically
+from nagkit.errors import ArgumentError
 from nagkit.metrics import Metric
 from nagkit.space import UNDECIDED, SearchSpace
+from nagkit.weights import damaged, read, write
 
 FURTHEST = 4.0  # levels beyond count as this: hardly one of 30,000 random architectures reaches it
 
@@ -80,8 +77,8 @@ class SlotTransformer(nn.Module, ABC):
 
     def save(self, path: Path, about: str) -> None:
         """Write weights, shape and a sentence of provenance as one safetensors file."""
-        header = {"shape": json.dumps(asdict(self.shape)), "about": about, "sha256": _digest(self.state_dict())}
-        write_atomically(path, save(self.state_dict(), metadata=header))
+        arrays = {name: tensor.numpy() for name, tensor in self.state_dict().items()}
+        write(path, arrays, {"shape": json.dumps(asdict(self.shape)), "about": about})
 
 
 class Denoiser(SlotTransformer):
@@ -149,30 +146,16 @@ def untrained(
 
 def load(path: str | Path, space: SearchSpace, kind: type[Kind] = Denoiser) -> Kind:  # type: ignore[assignment]
     """The denoiser of a space in a file that ``Denoiser.save`` wrote; a changed bit is noticed."""
-    path, remedy = Path(path), f"`{kind.command} --space {space.name}`"
-    if not path.is_file():
-        raise DataMissingError(f"There are no denoiser weights at {path}; {remedy} makes them.")
+    what = "a denoiser", f"{kind.command} --space {space.name}"
+    arrays, header = read(path, *what)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata()
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        if header["sha256"] != _digest(weights):
-            raise ValueError("its weights are not those that were saved")
         denoiser = kind(DenoiserShape.told(json.loads(header["shape"])))
-        denoiser.load_state_dict(weights)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as fault:
-        raise DataDamagedError(f"{path} does not hold a denoiser ({fault}); {remedy} makes it anew.") from None
+        denoiser.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as fault:
+        raise damaged(path, *what, fault) from None
     if (denoiser.shape.slots, denoiser.shape.symbols) != (len(space.slots), int(space.radices.max())):
         raise ArgumentError(
             f"path must hold a denoiser of {space.name}; {path} has one of {denoiser.shape.slots} slots with "
             f"{denoiser.shape.symbols} symbols."
         )
     return denoiser
-
-
-def _digest(weights: Mapping[str, torch.Tensor]) -> str:
-    """The SHA-256 of all weights, by name."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode() + weights[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()

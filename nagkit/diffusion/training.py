@@ -12,8 +12,6 @@ algorithm 1).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -25,26 +23,14 @@ from torch.nn import functional
 from nagkit import arguments
 from nagkit.diffusion.denoiser import Denoiser, SlotTransformer, untrained
 from nagkit.diffusion.directions import Directions, reference, representatives, values_of
+from nagkit.diffusion.lessons import Lesson, lessons
 from nagkit.diffusion.noisy_denoiser import HIGH, LOW, NoisyDenoiser
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Objective
 from nagkit.space import UNDECIDED, SearchSpace
 
-STEPS, STEPS_TOLD, BATCH, RATE, AVERAGE = 500, 1_500, 256, 2e-3, 0.99
+STEPS, STEPS_TOLD, BATCH = 500, 1_500, 256
 DROPPED = 0.1
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """Training after ``step`` of ``steps``: the loss of this batch in nats an architecture, and the denoiser so far.
-
-    The denoiser is the exponential moving average of the weights, the one to keep.
-    """
-
-    step: int
-    steps: int
-    loss: float
-    denoiser: SlotTransformer
 
 
 def train(
@@ -53,7 +39,7 @@ def train(
     seed: int = 0,
     process: str = "masked",
     objectives: Sequence[Objective] = (),
-) -> Iterator[Lesson]:
+) -> Iterator[Lesson[SlotTransformer]]:
     """Lessons, one a step; the last holds the trained denoiser of a process, ``"masked"`` or ``"continuous"``.
 
     Same seed and version: same weights, on one thread. With objectives, which masked diffusion alone can be told, the
@@ -70,27 +56,12 @@ def train(
     if objectives and kind is not Denoiser:
         raise ArgumentError(f"process must be 'masked' to train with objectives; got {process!r}.")
     loss = _told(space, objectives) if objectives else loss
-    return _lessons(space, steps, untrained(space, seed, kind, metrics), loss, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
 
+    def of_a_batch(learner: SlotTransformer) -> torch.Tensor:
+        return loss(learner, torch.from_numpy(space.sample(BATCH, rng)), rng)
 
-def _lessons(
-    space: SearchSpace, steps: int, learner: SlotTransformer, batch_loss: "Loss", rng: np.random.Generator
-) -> Iterator[Lesson]:
-    average = deepcopy(learner)
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    for step in range(1, steps + 1):
-        clean = torch.from_numpy(space.sample(BATCH, rng))  # (n, L)
-        loss = batch_loss(learner, clean, rng)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            for kept, new in zip(average.parameters(), learner.parameters(), strict=True):
-                kept.lerp_(new, 1 - AVERAGE)
-        yield Lesson(step, steps, float(loss.detach()), average)
+    return lessons(untrained(space, seed, kind, metrics), steps, of_a_batch)
 
 
 def left_out(levels: Float[np.ndarray, "n m"], rng: np.random.Generator) -> Float[np.ndarray, "n m"]:

@@ -1,6 +1,5 @@
 """Laws over architectures that can be sampled and steered; ``generator`` makes one by name."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,14 @@ from nagkit import arguments
 from nagkit.generators.generator import Generator  # first, as the module takes the name of the function below
 from nagkit.generators.masked_diffusion import MaskedDiffusion
 from nagkit.space import SearchSpace
+from nagkit.weights import shipped
 
 OPTIONS = {
     "masked-diffusion": ("steps",),
     "exact-prior": ("steps",),
     "uniform-diffusion": ("steps",),
     "continuous-diffusion": ("sampler", "steps", "published"),
+    "latent": ("steps",),
 }
 GENERATORS = tuple(OPTIONS)
 
@@ -25,7 +26,8 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     ``steps`` is the number of denoising steps, at most one for each slot. ``"uniform-diffusion"`` changes all slots to
     the end, in ``steps`` rounds. ``"continuous-diffusion"`` follows the score of the space, with the options
     ``sampler`` (``"heun"``, ``"euler"``, ``"em"`` or ``"pc"``), ``steps``, and ``published`` (the sampler of
-    DiffusionNAG, which was guided by ``Guidance(method="gradient")``).
+    DiffusionNAG, which was guided by ``Guidance(method="gradient")``). ``"latent"`` has latent variables, and
+    ``encode`` and ``decode`` between them and architectures.
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     arguments.one_of("generator", name, GENERATORS)
@@ -39,6 +41,10 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
         from nagkit.generators.uniform_diffusion import UniformDiffusion
 
         return UniformDiffusion(space, **options)
+    if name == "latent":
+        from nagkit.generators.latent import LatentGenerator
+
+        return LatentGenerator.load(space, **options)
     if name == "exact-prior":
         return MaskedDiffusion(space, space.belief, **options)
     from nagkit.diffusion.denoiser import load
@@ -48,5 +54,4 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
 
 def weights(space: SearchSpace, process: str = "masked") -> Path:
     """Where the trained denoiser of a space and a diffusion process lies; ``nagkit train`` remakes it."""
-    name = space.name if process == "masked" else f"{space.name}-{process}"
-    return Path(str(resources.files("nagkit_data"))) / "weights" / f"{name}.safetensors"
+    return shipped(space.name if process == "masked" else f"{space.name}-{process}")

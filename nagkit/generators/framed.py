@@ -29,16 +29,25 @@ class FramedGenerator(ABC):
 
     def frames(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Iterator[Frame]:
         """The batch after each step, from all undecided to the answer."""
-        arguments.whole("n", n, high=1_000_000)
-        arguments.generator("rng", rng)
-        arguments.instance("guidance", guidance, Guidance, "nagkit.Guidance()")
-        if guidance.steers:
-            arguments.one_of(f"method of guidance of a {type(self).__name__}", guidance.method, self.methods)
-        return self._frames(n, self.guide(guidance) if guidance.steers else None, rng)
+        return self._frames(n, self._checked(n, guidance, rng), rng)
 
     def sample(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
         """The answer alone."""
-        *_, last = self.frames(n, guidance, rng)
+        return self._answer(n, self._checked(n, guidance, rng), rng)
+
+    def _checked(self, n: int, guidance: Guidance, rng: np.random.Generator) -> Any:
+        """The guide of a guidance, or None where there is nothing to steer; what may not be given is refused."""
+        arguments.whole("n", n, high=1_000_000)
+        arguments.generator("rng", rng)
+        arguments.instance("guidance", guidance, Guidance, "nagkit.Guidance()")
+        if not guidance.steers:
+            return None
+        arguments.one_of(f"method of guidance of a {type(self).__name__}", guidance.method, self.methods)
+        return self.guide(guidance)
+
+    def _answer(self, n: int, guide: Any, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
+        """The last frame; a generator that knows it without the others says it at once."""
+        *_, last = self._frames(n, guide, rng)
         return last.tokens
 
     @abstractmethod

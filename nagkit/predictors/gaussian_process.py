@@ -100,7 +100,7 @@ class Posterior:
     """What scores of some points say of others."""
 
     def __init__(self, kernel: Kernel, features: Features, scores: Float[np.ndarray, "n"]) -> None:
-        self.kernel, self.features = kernel, features
+        self.kernel, self.features, self._scores = kernel, features, scores
         covariance = kernel.between(features, features) + kernel.noise * np.eye(len(scores))
         self._cholesky = linalg.cholesky(covariance, lower=True, **_UNCHECKED)
         self._weights = linalg.cho_solve((self._cholesky, True), scores, **_UNCHECKED)
@@ -118,6 +118,14 @@ class Posterior:
         """Expected scores (m,) and how they vary together (m, m), without noise."""
         mean, explained = self._explained(features)
         return mean, self.kernel.between(features, features) - explained.T @ explained
+
+    def left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the other scores say of each: mean (n,) and standard deviation (n,), noise included.
+
+        The kernel stays that of all (Rasmussen & Williams, 2006, eq. 5.12).
+        """
+        precision = np.diag(_inverse(self._cholesky))
+        return self._scores - self._weights / precision, 1 / np.sqrt(precision)
 
     def _explained(self, features: Features) -> tuple[np.ndarray, np.ndarray]:
         """Expected scores (m,), and the square root (n, m) of the variance that the points take away."""

@@ -10,12 +10,10 @@ How well anything does on a task, and how much cells differ there, is a matter o
 median of the accuracies on the facts, in logits.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +21,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit import arguments
-from nagkit.errors import ArgumentError, DataDamagedError, DataMissingError
-from nagkit.files import write_atomically
+from nagkit.errors import ArgumentError, DataMissingError
 from nagkit.predictors.conditioned import ConditionedPredictor
 from nagkit.predictors.data_set import DataSet
 from nagkit.predictors.gaussian_process import l1
 from nagkit.space import SearchSpace
+from nagkit.weights import damaged, read, shipped, write
 
 EVERYWHERE = {"variance": 0.6, "length": 50.0, "slope": 0.45}  # of k
 DIFFERING = {"variance": 1.0, "length": 8.0, "slope": 0.2}  # of k', in units of TASK
@@ -75,30 +73,22 @@ class TransferPredictor:
                 f"There is no transfer predictor for {space.name} at {file}; `nagkit train transfer` makes that of "
                 "nas-bench-201, the space of the tasks to learn from."
             )
-        from safetensors import SafetensorError, safe_open
-
+        what = "a transfer predictor", "nagkit train transfer"
+        arrays, header = read(file, *what)
         try:
-            with safe_open(file, framework="np") as opened:
-                header, names = opened.metadata(), set(opened.keys())
-                arrays = {name: opened.get_tensor(name) for name in sorted(names)}
-            if header["sha256"] != _digest(arrays) or names != set(_ARRAYS):
-                raise ValueError("its numbers are not those that were saved")
+            if set(arrays) != set(_ARRAYS):
+                raise ValueError("it holds other numbers")
             of, tasks = header["space"], tuple(json.loads(header["tasks"]))
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as fault:
-            raise DataDamagedError(
-                f"{file} does not hold a transfer predictor ({fault}); `nagkit train transfer` makes it anew."
-            ) from None
+        except (KeyError, TypeError, ValueError) as fault:
+            raise damaged(file, *what, fault) from None
         if of != space.name:
             raise ArgumentError(f"path must hold a transfer predictor of {space.name}; {file} has one of {of}.")
         return cls(space, tasks, **arrays)
 
     def save(self, path: str | os.PathLike[str], about: str) -> None:
         """Write numbers, names of tasks and a sentence of provenance as one safetensors file."""
-        from safetensors.numpy import save
-
-        arrays = {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self) if f.name in _ARRAYS}
-        header = {"about": about, "sha256": _digest(arrays), "space": self.space.name, "tasks": json.dumps(self.tasks)}
-        write_atomically(Path(path), save(arrays, metadata=header))
+        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name in _ARRAYS}
+        write(path, arrays, {"about": about, "space": self.space.name, "tasks": json.dumps(self.tasks)})
 
     def for_data(self, images: Any, labels: Any) -> ConditionedPredictor:
         """A predictor of validation accuracy on the task of these images: (n, h, w), (n, c, h, w) or (n, h, w, c).
@@ -169,16 +159,8 @@ def likeness(a: Float[np.ndarray, "v d"], b: Float[np.ndarray, "w d"]) -> Float[
 
 def weights(space: SearchSpace) -> Path:
     """Where the transfer predictor of a space lies; ``nagkit train transfer`` remakes it."""
-    return Path(str(resources.files("nagkit_data"))) / "weights" / f"transfer-{space.name}.safetensors"
+    return shipped(f"transfer-{space.name}")
 
 
 def _kernel(apart: np.ndarray, trend: np.ndarray, variance: float, length: float, slope: float) -> np.ndarray:
     return np.float32(variance) * np.exp(apart / np.float32(-length)) + np.float32(slope) * trend
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """The SHA-256 of all numbers, by name."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode() + arrays[name].tobytes())
-    return digest.hexdigest()

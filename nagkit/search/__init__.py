@@ -22,6 +22,7 @@ _PLACES = {  # name -> module, class
     "enumeration": ("enumeration", "Enumeration"),
     "bayesian": ("bayesian", "BayesianSearch"),
     "guided": ("guided", "GuidedSearch"),
+    "latent": ("latent", "LatentSearch"),
     "tpe": ("optuna_search", "ParzenSearch"),
     "nsga-ii": ("optuna_search", "GeneticSearch"),
 }

@@ -49,7 +49,8 @@ class BayesianSearch(ArchivedSearch):
     """
 
     name = "bayesian"
-    options = ("initial", "acquisition", "betas", "candidates")
+    options: tuple[str, ...] = ("initial", "acquisition", "betas", "candidates")
+    sources: tuple[str, ...] = SOURCES
 
     def __init__(
         self,
@@ -71,32 +72,41 @@ class BayesianSearch(ArchivedSearch):
             raise ArgumentError("betas must hold at least one number from 0 to 100.")
         self.candidates = list(arguments.several("candidates", candidates, str))
         for source in self.candidates or [""]:
-            arguments.one_of("each of candidates", source, SOURCES)
+            arguments.one_of("each of candidates", source, self.sources)
         self._begin()
 
     def _begin(self) -> None:
         """Nothing is learned yet."""
         self._kernels = Kernels()
         self._source = Candidates(self.candidates, self._kernels)
+        self.came_from = "random"  # the source of the last question
 
     def _restore(self, state: dict[str, Any]) -> None:
         super()._restore(state)
         self._begin()
 
     def _propose(self) -> Int[np.ndarray, "k L"]:
-        finite = np.isfinite(self.archive.values).all(1).sum()
+        self.came_from, finite = "random", np.isfinite(self.archive.values).all(1).sum()
         if finite < 2 or len(self.archive) + len(self.archive.pending) < self.initial:
             return self.archive.fresh(1, self.rng)
         belief, weights = Belief(self.archive, self._kernels), self.rng.dirichlet(np.ones(len(self.objectives)))
         order = np.lexsort((-scalarised(belief.scores, weights), ~belief.feasible))
-        candidates = self._source.drawn(self.archive, belief.tokens[order[:ELITE]], self.rng)
-        if not len(candidates):
+        drawn = self._drawn(belief.tokens[order[:ELITE]])
+        rows = np.concatenate([self.archive.tokens[:0], *drawn.values()])
+        new = self.archive.new(rows) if len(rows) else np.zeros(0, dtype=bool)
+        if not new.any():
             return self.archive.fresh(1, self.rng)
+        candidates, sources = rows[new], np.repeat(list(drawn), list(map(len, drawn.values())))[new]
         odds = belief.odds(candidates)
         if belief.feasible.any():
             gains = self._gains(belief, candidates, weights)
             odds = np.where(odds >= min(LEAST_ODDS, odds.max()), gains, -np.inf)
+        self.came_from = str(sources[odds.argmax()])
         return candidates[[odds.argmax()]]
+
+    def _drawn(self, elite: Int[np.ndarray, "e L"]) -> dict[str, Int[np.ndarray, "_ L"]]:
+        """Candidates by source, known ones among them; ``elite`` are the best that were told, best first."""
+        return self._source.drawn(self.archive, elite, self.rng)
 
     def _gains(
         self, belief: Belief, candidates: Int[np.ndarray, "m L"], weights: Float[np.ndarray, "k"]

@@ -101,7 +101,7 @@ class Belief:
         return odds
 
     def _odds(self, column: int, constraint: Constraint, features: Features) -> Float[np.ndarray, "m"]:
-        centre, unit = _centre_and_unit(self._values[column])
+        centre, unit = centre_and_unit(self._values[column])
         mean, spread = self._posterior(column).mean_and_spread(features)
         spread = np.maximum(spread, 1e-9)
         low, high = ((bound - centre) / unit for bound in (constraint.low, constraint.high))
@@ -111,7 +111,7 @@ class Belief:
         """What a Gaussian process learns of these values."""
         if column < len(self._scales):
             return rank_normal(self._archive.objectives[column].metric.sign * values)
-        centre, unit = _centre_and_unit(values)
+        centre, unit = centre_and_unit(values)
         return (values - centre) / unit
 
     def _posterior(self, column: int) -> Posterior:
@@ -144,6 +144,6 @@ def _drawn(
     )
 
 
-def _centre_and_unit(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
+def centre_and_unit(values: Float[np.ndarray, "n"]) -> tuple[float, float]:
     """Mean and standard deviation of values; 1 where all are equal."""
     return float(values.mean()), float(values.std()) or 1.0

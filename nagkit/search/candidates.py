@@ -19,6 +19,7 @@ from nagkit.search.elite import like
 from nagkit.space import UNDECIDED
 
 SOURCES = ("elite", "mutation", "random", "guided")
+LATENT_SOURCES = ("sampled", "climbed")  # those that have latent variables, of a latent search
 ELITE = 10  # architectures around which candidates are looked for
 DRAWS = 200  # from the law of the elite
 UNIFORM, ALONE = 60, 1_000  # random ones beside others, of which they are at least a tenth, and alone
@@ -43,20 +44,19 @@ class Candidates:
 
     def drawn(
         self, archive: Archive, elite: Int[np.ndarray, "e L"], rng: np.random.Generator
-    ) -> Int[np.ndarray, "m L"]:
-        """Candidates that may be asked for; ``elite`` are the best that were told, best first."""
-        space, parts = archive.space, []
+    ) -> dict[str, Int[np.ndarray, "_ L"]]:
+        """Candidates by source, known ones among them; ``elite`` are the best that were told, best first."""
+        space, parts = archive.space, {}
         if "elite" in self.sources:
-            parts.append(like(space, elite, DRAWS, rng))
+            parts["elite"] = like(space, elite, DRAWS, rng)
         if "mutation" in self.sources:
-            parts.append(space.neighbours(elite).reshape(-1, elite.shape[1]))
+            parts["mutation"] = space.neighbours(elite).reshape(-1, elite.shape[1])
         if "guided" in self.sources:
-            parts.append(self._guided(archive, elite, rng))
+            parts["guided"] = self._guided(archive, elite, rng)
         if "random" in self.sources:
-            others = sum(map(len, parts))
-            parts.append(space.sample(max(UNIFORM, others // 9 + 1) if others else ALONE, rng))
-        rows = np.concatenate(parts)
-        return rows[archive.new(rows)] if len(rows) else rows
+            others = sum(map(len, parts.values()))
+            parts["random"] = space.sample(max(UNIFORM, others // 9 + 1) if others else ALONE, rng)
+        return parts
 
     def _guided(self, archive: Archive, elite: np.ndarray, rng: np.random.Generator) -> Int[np.ndarray, "m L"]:
         weights = np.arange(len(elite), 0, -1.0)

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.graphs import ABSENT, Graphs
 from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 from nagkit.spaces.skeleton import MOST_CLASSES
@@ -94,6 +95,12 @@ class MobileNetV3(SearchSpace):
             for place in range(1, MOST + 1)
         ),
     )
+    operations = (
+        "input",
+        "output",
+        *(f"resize {side}" for side in RESOLUTIONS),
+        *(f"k{k}e{e} stage {stage}" for stage in range(1, 6) for k, e in BLOCKS),
+    )
     identities = ("string",)
 
     def __init__(self, width: float = 1.0) -> None:
@@ -149,6 +156,21 @@ class MobileNetV3(SearchSpace):
         ops = ("input", f"resize {symbols[0]}", *blocks, "output")
         edges = frozenset((i, i + 1) for i in range(len(ops) - 1))
         return Architecture(self.name, ops, edges, tokens, f"r{symbols[0]}|" + "|".join(map(" ".join, stages)))
+
+    def graphs(self, tokens: Int[np.ndarray, "n L"]) -> Graphs:
+        """Chains; the places of blocks that are not there are empty."""
+        tokens = self.check(tokens)
+        kind = (tokens[:, 6:] - np.tile(np.arange(MOST) >= DEPTHS[0], 5)).reshape(-1, 5, MOST)  # -1 for none
+        first = 2 + len(RESOLUTIONS) + len(BLOCKS) * np.arange(5)[:, None]  # place of the first kind in each stage
+        ops = np.zeros((len(tokens), 3 + 5 * MOST), dtype=np.int64)
+        ops[:, 1], ops[:, -1] = 2 + tokens[:, 0], self.operations.index("output")
+        ops[:, 2:-1] = np.where(kind < 0, ABSENT, first + kind).reshape(len(tokens), -1)
+        edges, rows = np.zeros((*ops.shape, ops.shape[1]), dtype=bool), np.arange(len(tokens))
+        last = np.zeros(len(tokens), dtype=np.int64)
+        for node in range(1, ops.shape[1]):
+            edges[rows, last, node] = ops[:, node] != ABSENT
+            last = np.where(ops[:, node] != ABSENT, node, last)
+        return Graphs(ops, edges)
 
     def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
         """A stage is a line of four blocks, those that are not there as ``none``; each may lead to the next stage."""

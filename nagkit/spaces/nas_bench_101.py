@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.graphs import ABSENT, Graphs
 from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 from nagkit.spaces import nas_bench_101_costs as costs
@@ -29,6 +30,8 @@ from nagkit.spaces.nas_bench_101_grammar import (
     NONE,
     OPS,
     OUTPUT,
+    SOURCE,
+    TARGET,
     agreeing,
     completable,
     patterns,
@@ -36,6 +39,8 @@ from nagkit.spaces.nas_bench_101_grammar import (
 from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES
 
 OPERATIONS = ("conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3")
+_PLACE_OF_EDGE = np.zeros((OUTPUT + 1, OUTPUT + 1), dtype=np.int64)
+_PLACE_OF_EDGE[SOURCE, TARGET] = np.arange(len(CELL_EDGES))
 _VERTEX = re.compile(r"([\w-]+)\((\d(?:,\d)*)\)")
 
 
@@ -48,7 +53,9 @@ class NasBench101(SearchSpace):
         *(Slot(f"edge {i}-{j}", ("-", "edge"), 1) for i, j in CELL_EDGES),
         *(Slot(f"vertex {vertex}", ("none", *OPERATIONS), 2) for vertex in range(1, OUTPUT)),
     )
+    operations = ("input", "output", *OPERATIONS)
     identities = ("string", "graph")
+    isomorphic = "graph"
 
     @cached_property
     def size(self) -> int:
@@ -73,6 +80,31 @@ class NasBench101(SearchSpace):
     def _illegal(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
         """All symbols of the complete rows that are no cell: none of them is legal beside all others."""
         return np.broadcast_to(~completable(tokens)[:, None], tokens.shape)
+
+    def trimmed(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n L"]:
+        """The cells without vertices beyond the first that has no operation, or on no path from input to output.
+
+        That is how the benchmark reads a graph before it counts the edges. Without a path, no edge is left.
+        """
+        inner = np.logical_and.accumulate(tokens[:, OPS] != NONE, axis=1)  # (n, 5)
+        there = np.pad(inner, ((0, 0), (1, 1)), constant_values=True)  # (n, 7)
+        on = (tokens[:, EDGES] == 1) & there[:, SOURCE] & there[:, TARGET]  # (n, e)
+        after, before = np.zeros((2, *there.shape), dtype=bool)  # the input, and the output
+        after[:, 0] = before[:, OUTPUT] = True
+        for e, (i, j) in enumerate(CELL_EDGES):
+            after[:, j] |= on[:, e] & after[:, i]
+        for e, (i, j) in reversed(list(enumerate(CELL_EDGES))):
+            before[:, i] |= on[:, e] & before[:, j]
+        kept = after & before
+        place = np.cumsum(kept, axis=1) - 1  # of each vertex among those that stay
+        place[:, OUTPUT] = OUTPUT
+        row, edge = np.nonzero(on & kept[:, SOURCE] & kept[:, TARGET])
+        cells = np.zeros_like(tokens)
+        cells[row, 1 + _PLACE_OF_EDGE[place[row, SOURCE[edge]], place[row, TARGET[edge]]]] = 1
+        row, vertex = np.nonzero(kept[:, 1:OUTPUT])
+        cells[row, OPS.start + place[row, 1 + vertex] - 1] = tokens[row, OPS.start + vertex]
+        cells[:, 0] = kept[:, 1:OUTPUT].sum(1)
+        return cells
 
     def _grammar_faults(self, row: Int[np.ndarray, "L"]) -> tuple[str, ...]:
         last = int(row[0])  # the inner vertices that are there are 1 to last
@@ -133,6 +165,15 @@ class NasBench101(SearchSpace):
         pairs = [edge for edge, on in zip(CELL_EDGES, tokens[EDGES], strict=True) if on]
         edges = frozenset((i, min(j, last)) for i, j in pairs)
         return Architecture(self.name, ops, edges, tokens, _text(ops, edges))
+
+    def graphs(self, tokens: Int[np.ndarray, "n L"]) -> Graphs:
+        """Seven places; those of vertices that are not there are empty."""
+        tokens = self.check(tokens)
+        inner = np.where(tokens[:, OPS] == NONE, ABSENT, 1 + tokens[:, OPS])
+        edges = np.zeros((len(tokens), OUTPUT + 1, OUTPUT + 1), dtype=bool)
+        edges[:, *np.array(CELL_EDGES).T] = tokens[:, EDGES] == 1
+        ends = np.zeros((len(tokens), 1), dtype=np.int64)
+        return Graphs(np.concatenate([ends, inner, ends + self.operations.index("output")], axis=1), edges)
 
     def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
         """All seven vertices in one column, those that are not there as ``none``, and every edge that may be."""

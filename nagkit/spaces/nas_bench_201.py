@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.graphs import Graphs
 from nagkit.sketch import Sketch
 from nagkit.space import Architecture, SearchSpace, Slot
 from nagkit.spaces.skeleton import PUBLISHED, Skeleton
@@ -36,6 +37,7 @@ class NasBench201(SearchSpace):
 
     name = "nas-bench-201"
     slots = tuple(Slot(f"{source}-{target}", SYMBOLS) for source, target in CELL_EDGES)
+    operations = ("input", "output", *SYMBOLS)
     identities = ("string", "graph", "benchmark", "function")
 
     def decode(self, row: Any) -> Architecture:
@@ -45,6 +47,13 @@ class NasBench201(SearchSpace):
         a, b, c, d, e, f = ops
         text = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
         return Architecture(self.name, ("input", *ops, "output"), _LINE_GRAPH, tokens, text)
+
+    def graphs(self, tokens: Int[np.ndarray, "n L"]) -> Graphs:
+        """Line graphs, alike in all but the operations."""
+        ops, edges = np.pad(2 + self.check(tokens), ((0, 0), (1, 1))), np.zeros((8, 8), dtype=bool)
+        ops[:, -1] = self.operations.index("output")
+        edges[tuple(np.array(sorted(_LINE_GRAPH)).T)] = True
+        return Graphs(ops, np.tile(edges, (len(ops), 1, 1)))
 
     def sketch(self, row: Int[np.ndarray, "L"], probability: Float[np.ndarray, "L K"]) -> Sketch:
         """The cell, with the belief about each slot at its node."""

@@ -71,7 +71,7 @@ def test_a_saved_denoiser_comes_back(tmp_path):
 
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path):
-    with pytest.raises(DataMissingError, match="`nagkit train --space blocks` makes them"):
+    with pytest.raises(DataMissingError, match="`nagkit train --space blocks` makes it"):
         load(tmp_path / "none.safetensors", Blocks())
 
 
@@ -89,7 +89,7 @@ def test_a_changed_bit_in_weights_is_noticed(tmp_path):
     whole = bytearray((tmp_path / "d.safetensors").read_bytes())
     whole[-1000] ^= 4
     (tmp_path / "d.safetensors").write_bytes(whole)
-    with pytest.raises(DataDamagedError, match="not those that were saved"):
+    with pytest.raises(DataDamagedError, match="not as it was saved"):
         load(tmp_path / "d.safetensors", SPACE)
 
 

@@ -39,7 +39,7 @@ def test_it_learns_what_the_exact_posterior_knows():
             return pool[rng.integers(len(pool), size=n)]
 
     *_, last = train(Pool(), steps=300, seed=0, process="continuous")
-    found, before = (d.posterior(space) for d in (last.denoiser, untrained(space, 0, NoisyDenoiser)))
+    found, before = (d.posterior(space) for d in (last.model, untrained(space, 0, NoisyDenoiser)))
     for sigma in (0.3, 1.0, 3.0, 10.0):
         x = noisy(space, sigma, 500)
         learned, untold = (divergence(p(x, sigma), unguided(space)(x, sigma)) for p in (found, before))
@@ -106,5 +106,5 @@ def test_training_wants_a_process_it_knows():
 def test_learning_and_asking_leave_global_randomness_alone():
     before = torch.get_rng_state()
     lesson = next(train(Blocks(), steps=1, seed=0, process="continuous"))
-    lesson.denoiser.posterior(Blocks())(noisy(Blocks(), 1.0, 3), 1.0)
+    lesson.model.posterior(Blocks())(noisy(Blocks(), 1.0, 3), 1.0)
     assert torch.equal(before, torch.get_rng_state())

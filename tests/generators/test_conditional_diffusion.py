@@ -44,7 +44,7 @@ def rng(seed=0):
 
 def trained(space, steps, *objectives):
     *_, last = train(space, steps, objectives=objectives)
-    return last.denoiser
+    return last.model
 
 
 @pytest.fixture

@@ -95,6 +95,20 @@ class TestGrammar(GeneratorContract):
         return nagkit.generator("exact-prior", Blocks())
 
 
+class TestLatent(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("latent", SPACE)
+
+
+class TestLatentByFirstOrder(GeneratorContract):
+    method = "first-order"
+
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("latent", SPACE, steps=3)
+
+
 class TestContinuousDiffusion(GeneratorContract):
     @pytest.fixture(params=["heun", "euler"])
     def generator(self, request):
@@ -145,7 +159,7 @@ def test_a_space_by_name_is_refused(name):
 
 
 def test_every_generator_has_its_contract_here():
-    assert GENERATORS == ("masked-diffusion", "exact-prior", "uniform-diffusion", "continuous-diffusion")
+    assert GENERATORS == ("masked-diffusion", "exact-prior", "uniform-diffusion", "continuous-diffusion", "latent")
 
 
 @pytest.mark.usefixtures("as_a_user")

@@ -14,7 +14,6 @@ from packaging.specifiers import SpecifierSet
 NEVER_IMPORTED = {
     "anywidget": "the live figures of plotly are anywidgets",
     "jupyterlab": "the place where notebooks are open",
-    "torch-geometric": "for graph neural networks, which are to come",
 }
 
 

@@ -89,6 +89,17 @@ def test_posterior_is_the_conditional_of_a_joint_normal():
     assert [len(part) for part in x.and_those_of(y)] == [31, 31, 31]
 
 
+def test_what_is_left_out_is_judged_by_a_process_without_it():
+    x, scores = some(12, 5), np.random.default_rng(5).standard_normal(12)
+    kernel = Kernel.of(START + SHIFT, x.trends.mean(0))
+    expected = []
+    for place in range(12):
+        others, alone = (Features(*(part[rows] for part in x)) for rows in (np.arange(12) != place, [place]))
+        mean, spread = Posterior(kernel, others, np.delete(scores, place)).mean_and_spread(alone)
+        expected.append((mean[0], math.hypot(spread[0], math.sqrt(kernel.noise))))
+    np.testing.assert_allclose(np.transpose(Posterior(kernel, x, scores).left_out()), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_the_spread_of_the_predictor_is_of_a_value_measured_anew():
     rng = np.random.default_rng(4)
     tokens, fresh = SPACE.sample(25, rng), SPACE.sample(6, rng)

@@ -215,6 +215,40 @@ def test_a_small_cell_costs_what_it_does_by_hand():
     assert SPACE.flops(row)[0] == 27 * 128 * 32**2 + np.dot(weights, places) + 512 * 10
 
 
+# ------------------------------------------------------------------------------------------------------------- trimming
+
+
+def read(row):
+    """The text of the cell that the benchmark reads in a row, vertex by vertex; None where it reads none."""
+    ops = [OPERATIONS[op - 1] for op in itertools.takewhile(lambda op: op != NONE, row[OPS])]
+    there = [0, *range(1, len(ops) + 1), OUTPUT]
+    matrix = [[int(i < j and row[1 + CELL_EDGES.index((i, j))] == 1) for j in there] for i in there]
+    try:
+        text = notation(matrix, ["input", *ops, "output"])
+    except ArgumentError:
+        return None
+    edges = sum(len(part.split(",")) for part in text.split("|"))
+    return text if edges <= MOST_EDGES else None
+
+
+@pytest.mark.parametrize("edges", [0.2, 0.4, 0.6])
+def test_a_trimmed_row_is_the_cell_that_the_benchmark_reads(edges):
+    rng = np.random.default_rng(0)
+    wild = np.where(
+        np.arange(len(SPACE.slots)) < OPS.start, rng.random((400, 27)) < edges, rng.integers(0, 7, (400, 27))
+    )
+    wild[:, OPS] %= 4
+    trimmed, texts = SPACE.trimmed(wild), [read(row) for row in wild]
+    assert 0 < sum(text is None for text in texts) < 400
+    for row, text in zip(trimmed, texts, strict=True):
+        assert SPACE.faults(row) if text is None else SPACE.decode(row).text == text
+
+
+def test_nothing_is_trimmed_from_a_cell():
+    cells = SPACE.sample(1000, np.random.default_rng(0))
+    np.testing.assert_array_equal(SPACE.trimmed(cells), cells)
+
+
 # ------------------------------------------------------------------------------------------------------------ notation
 
 
