@@ -19,6 +19,7 @@ from nagkit.search.bayesian import BayesianSearch
 from nagkit.search.calibration import Calibration
 from nagkit.search.candidates import LATENT_SOURCES, SOURCES, Candidates
 from nagkit.search.latent_rounds import GOOD, LEAST_SHARE, Round, look
+from nagkit.search.soft_features import SoftFeatures
 
 
 class LatentSearch(BayesianSearch):
@@ -61,6 +62,7 @@ class LatentSearch(BayesianSearch):
             )
         if not self.published:
             self.generator = LatentGenerator.load(self.space)  # as it is before any label
+            self._features = SoftFeatures(self.space)
 
     def _begin(self) -> None:
         super()._begin()
@@ -136,7 +138,7 @@ class LatentSearch(BayesianSearch):
         if count not in self._rounds:
             with one_thread():
                 first, shares = self.archive.first(count), self._shares(count)
-                self._rounds[count] = look(self.generator, first, shares, self.betas)
+                self._rounds[count] = look(self.generator, first, shares, self.betas, self._features)
         return self._rounds[count]
 
     def _shares(self, count: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ Notation: n labels, d latent variables, m proposals, L slots.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +15,7 @@ from nagkit.generators.latent import LatentGenerator
 from nagkit.search.archive import Archive
 from nagkit.search.belief import Belief, Kernels
 from nagkit.search.latent_belief import LatentBelief
+from nagkit.search.soft_features import SoftFeatures
 
 FACTOR = 1e-2  # k of the weights 1 / (k n + r)
 PROPOSED = 400  # by the generator in a round
@@ -55,12 +57,15 @@ def look(
     archive: Archive,
     shares: Mapping[str, float],
     betas: Sequence[float],
+    features: SoftFeatures,
 ) -> Round:
     """The round that follows from these labels, at least 2 of them finite; the same labels give the same round.
 
     Args:
         generator: as it was before any label
         shares: of the sources ``"sampled"`` and ``"climbed"`` in the proposals
+        betas: how many standard deviations above the mean climbs look
+        features: by which z is known
     """
     rng = np.random.default_rng(archive.tokens.ravel())  # seeded by what is known, as a state may be another's
     weights, space = rank_weights(archive), archive.space
@@ -68,7 +73,8 @@ def look(
     made = LatentGenerator(space, refit.autoencoder)
     known = weights > 0
     mean, chance = made.encode(archive.tokens[known])[0], weights[known] / weights.sum()
-    belief = LatentBelief(archive, Belief(archive, Kernels()), mean)
+    soft = partial(features.of, refit.autoencoder.decoder)
+    belief = LatentBelief(archive, Belief(archive, Kernels()), mean, soft)
     sampled = _sampled(mean, chance, round(PROPOSED * shares.get("sampled", 0.0)), rng)
     parts = {"sampled": sampled}
     if count := round(PROPOSED * shares.get("climbed", 0.0)):

@@ -140,7 +140,7 @@ def outside() -> list[str]:
 
 @pytest.fixture
 def page(browser: Browser, outside: list[str]) -> Iterator[Page]:
-    """A fresh page that notes in ``outside`` whatever leaves the machine."""
+    """A fresh page that notes in ``outside`` whatever leaves the machine, and prints errors, for when a test fails."""
 
     def note(request_or_socket) -> None:
         if not request_or_socket.url.startswith(LOCAL):
@@ -150,6 +150,8 @@ def page(browser: Browser, outside: list[str]) -> Iterator[Page]:
     context.on("request", note)
     page = context.new_page()
     page.on("websocket", note)
+    page.on("pageerror", lambda fault: print("Error in the page:", fault))
+    page.on("console", lambda said: said.type == "error" and print("Console of the page:", said.text))
     yield page
     context.close()
 

@@ -46,7 +46,9 @@ def studio(open_notebook):
     """The notebook after all its cells have run in a kernel of its own."""
     opened = open_notebook(NOTEBOOK)
     opened.run_all()
-    opened.page.wait_for_selector(f"{PICTURE} .scatterlayer .point", timeout=60_000)
+    panel = opened.page.locator(".nagkit").first
+    panel.scroll_into_view_if_needed(timeout=120_000)  # running all cells leaves the page at the last
+    opened.page.wait_for_selector(f"{PICTURE} .scatterlayer .point", timeout=120_000)
     yield opened
     opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
