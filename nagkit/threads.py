@@ -1,33 +1,44 @@
 """How many threads linear algebra uses."""
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from functools import cache, partial
 
 from threadpoolctl import ThreadpoolController
 
 _lock = threading.Lock()
-_inside: list[Any] = []  # the limit that holds, once for each who is inside
+_inside: list[None] = []  # as many as there are inside
+_restore: dict[str, Callable[[], object]] = {}  # what ends each limit that holds
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Linear algebra of NumPy and SciPy on one thread inside.
+    """NumPy, SciPy and, where it is loaded, PyTorch compute on one thread inside.
 
     On matrices of a few hundred rows several threads mostly wait for each other, above all on a busy machine. The limit
     is the process's: the first to enter sets it, the last to leave ends it.
     """
     with _lock:
-        _inside.append(_inside[0] if _inside else _controller().limit(limits=1, user_api="blas"))
+        _inside.append(None)
+        _limit()
     try:
         yield
     finally:
         with _lock:
-            limit = _inside.pop()
-            if not _inside:
-                limit.restore_original_limits()
+            _inside.pop()
+            while _restore and not _inside:
+                _restore.popitem()[1]()
+
+
+def _limit() -> None:
+    if "blas" not in _restore:
+        _restore["blas"] = _controller().limit(limits=1, user_api="blas").restore_original_limits
+    torch = sys.modules.get("torch")  # it may be loaded after others have entered, or be loading now
+    if torch is not None and hasattr(torch, "set_num_threads") and "torch" not in _restore:
+        _restore["torch"] = partial(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
 
 
 @cache

@@ -1,9 +1,10 @@
-"""Linear algebra on one thread, and as before afterwards."""
+"""Linear algebra on one thread, PyTorch's too, and as before afterwards."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.linalg
+import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from nagkit.checks.search import COUNT, symbols
@@ -16,7 +17,8 @@ from nagkit.threads import one_thread
 def threads():
     """How many threads each library of linear algebra uses now."""
     scipy.linalg.cholesky(np.eye(2))
-    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    found = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    return found | {"torch": torch.get_num_threads()}
 
 
 def test_there_is_one_thread_inside_and_as_many_as_before_afterwards():

@@ -14,7 +14,7 @@ from torch import nn
 
 from nagkit import arguments
 from nagkit.networks.network import image_shape as check_image_shape
-from nagkit.networks.training import one_thread
+from nagkit.threads import one_thread
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ Notation: G networks are trained side by side (``fuse``); each sees the images i
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.networks.digits import Split, Task
+from nagkit.threads import one_thread
 
 _EVALUATION_BATCH = 500  # images at once; more would leave the processor's cache
 
@@ -185,17 +185,6 @@ def evaluate(networks: nn.Module, images: Tensor, labels: Tensor, copies: int = 
         labels = labels[:, None].expand(-1, copies)
         correct = (logits.unflatten(1, (copies, -1)).argmax(2) == labels).double().mean(0)
         return list(zip((100 * correct).tolist(), _losses(logits, labels).tolist(), strict=True))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch computes on one thread inside, and on as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _tensors(split: Split) -> tuple[Tensor, Tensor]:

@@ -21,14 +21,14 @@ from torch.nn import functional
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Objective
-from nagkit.networks.training import one_thread
 from nagkit.search.archive import Archive
+from nagkit.search.elite import rank_weights
 from nagkit.space import SearchSpace
+from nagkit.threads import one_thread
 
 LATENT = 32
 WIDTH = 64  # of the decoder, with which duplicates become as frequent as in the released search
 LAYERS = 5  # of the surrogate, each as wide as its input but for the last
-FACTOR = 1e-2  # k of the weights 1 / (k N + r)
 PENALTY = 1_000  # times which the place of what breaks a limit counts
 ROWS = 16  # of a step of the refit
 EPOCHS, FEWER_EPOCHS = 30, {"nas-bench-101": 15}
@@ -111,7 +111,7 @@ class Published:
         if learner is None:
             learner = Learner(self.space, _scale(archive, values, columns), rng)
         cost = costs(archive.objectives, archive.constraints, archive.values[known])
-        learner.refit(archive.tokens[known], values, rank_weights(cost), rng)
+        learner.refit(archive.tokens[known], values, rank_weights(places(cost)), rng)
         rows, predicted = _candidates(archive, learner, rng)
         limits = [constraint for constraint in archive.constraints if not constraint.exact]
         best = costs(archive.objectives, limits, predicted).argsort(kind="stable")[: self.batch]
@@ -227,15 +227,10 @@ def costs(
     """
     place, broken = np.zeros(len(values)), np.zeros(len(values), dtype=bool)
     for objective, column in zip(objectives, values.T, strict=False):
-        place += 1 + _order(-objective.metric.sign * column)
+        place += 1 + places(-objective.metric.sign * column)
     for constraint, column in zip(constraints, values.T[len(objectives) :], strict=True):
         broken |= ~constraint.met(column)
     return place * np.where(broken, PENALTY, 1)
-
-
-def rank_weights(cost: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-    """1 / (k n + r), where r is 0 for the least cost (Tripp et al., 2020, *Sample-Efficient Optimization*, eq. 3)."""
-    return 1 / (FACTOR * len(cost) + _order(cost))
 
 
 def of_the_law(space: SearchSpace) -> Decoder:
@@ -296,8 +291,8 @@ def _scale(archive: Archive, values: Float[np.ndarray, "N m"], columns: Int[np.n
     return np.where(percent, 100.0, np.where(largest > 0, largest, 1.0))
 
 
-def _order(values: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-    """0 for the least, and so on."""
+def places(values: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+    """0 for the least, and so on; of equal values the first comes first."""
     return values.argsort(kind="stable").argsort(kind="stable")
 
 

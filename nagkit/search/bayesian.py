@@ -78,7 +78,7 @@ class BayesianSearch(ArchivedSearch):
     def _begin(self) -> None:
         """Nothing is learned yet."""
         self._kernels = Kernels()
-        self._source = Candidates(self.candidates, self._kernels)
+        self._source = Candidates([name for name in self.candidates if name in SOURCES], self._kernels)
         self.came_from = "random"  # the source of the last question
 
     def _restore(self, state: dict[str, Any]) -> None:

@@ -40,14 +40,14 @@ _LAW = special.ndtri(0.5 + (np.arange(50) + 0.5) / 100)  # quantiles of how far 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What became of one round, which was predicted from the ``before`` labels before it.
+    """What became of one round, which was predicted from the ``known`` labels before it that had not failed.
 
     Of its ``labels`` so many were ``within`` their intervals (c,). ``factors`` (c,) say how many standard deviations
     these were wide to either side, ``widths`` (c,) from end to end in the metric's unit, the median.
     """
 
     number: int
-    before: int
+    known: int
     labels: int
     within: Int[np.ndarray, "c"]
     factors: Float[np.ndarray, "c"]

@@ -1,11 +1,17 @@
-"""Where the best are: the law of each slot among them."""
+"""Who the best are, and where: how much each rank counts, and the law of each slot among the elite."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from nagkit.space import UNDECIDED, SearchSpace
 
 SMOOTHING = 0.15  # share of the uniform law
+FACTOR = 1e-2  # k of the weights 1 / (k n + r)
+
+
+def rank_weights(ranks: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """1 / (k n + r) of rank r, 0 for the best (Tripp et al., 2020, *Sample-Efficient Optimization*, eq. 3)."""
+    return 1 / (FACTOR * len(ranks) + ranks)
 
 
 def like(space: SearchSpace, elite: Int[np.ndarray, "e L"], n: int, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:

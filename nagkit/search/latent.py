@@ -14,12 +14,12 @@ from jaxtyping import Int
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.generators.latent import LatentGenerator
-from nagkit.networks.training import one_thread
 from nagkit.search.bayesian import BayesianSearch
 from nagkit.search.calibration import Calibration
-from nagkit.search.candidates import LATENT_SOURCES, SOURCES, Candidates
+from nagkit.search.candidates import LATENT_SOURCES, SOURCES
 from nagkit.search.latent_rounds import GOOD, LEAST_SHARE, Round, look
 from nagkit.search.soft_features import SoftFeatures
+from nagkit.threads import one_thread
 
 
 class LatentSearch(BayesianSearch):
@@ -68,7 +68,6 @@ class LatentSearch(BayesianSearch):
         super()._begin()
         self._rounds: dict[int, Round] = {}
         self._asked_of: dict[bytes, str] = {}  # the source of each row that was asked for
-        self._source = Candidates([name for name in self.candidates if name in SOURCES], self._kernels)
         if self.published:
             from nagkit.search.ag_net import Published
 

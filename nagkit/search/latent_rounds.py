@@ -14,10 +14,10 @@ from nagkit.generators.autoencoder_training import Refit, refitted
 from nagkit.generators.latent import LatentGenerator
 from nagkit.search.archive import Archive
 from nagkit.search.belief import Belief, Kernels
+from nagkit.search.elite import rank_weights
 from nagkit.search.latent_belief import LatentBelief
 from nagkit.search.soft_features import SoftFeatures
 
-FACTOR = 1e-2  # k of the weights 1 / (k n + r)
 PROPOSED = 400  # by the generator in a round
 NEAR = 0.75  # the share of samples around what is known, by weight; the others are from everywhere
 REACH = 0.2, 0.9  # how far from it
@@ -43,15 +43,6 @@ class Round:
     sources: np.ndarray
 
 
-def rank_weights(archive: Archive) -> Float[np.ndarray, "n"]:
-    """1 / (k n + r) for the label of rank r, 0 for the best (Tripp et al., 2020, eq. 3); nothing for failed ones.
-
-    They are used once, as the chance to be drawn.
-    """
-    known = np.isfinite(archive.values).all(1)
-    return np.where(known, 1 / (FACTOR * len(archive) + archive.ranks()), 0.0)
-
-
 def look(
     generator: LatentGenerator,
     archive: Archive,
@@ -68,10 +59,10 @@ def look(
         features: by which z is known
     """
     rng = np.random.default_rng(archive.tokens.ravel())  # seeded by what is known, as a state may be another's
-    weights, space = rank_weights(archive), archive.space
+    known, space = np.isfinite(archive.values).all(1), archive.space
+    weights = np.where(known, rank_weights(archive.ranks()), 0.0)  # used once, as the chance to be drawn
     refit = refitted(generator.autoencoder, space, archive.tokens, weights, rng)
     made = LatentGenerator(space, refit.autoencoder)
-    known = weights > 0
     mean, chance = made.encode(archive.tokens[known])[0], weights[known] / weights.sum()
     soft = partial(features.of, refit.autoencoder.decoder)
     belief = LatentBelief(archive, Belief(archive, Kernels()), mean, soft)

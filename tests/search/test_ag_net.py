@@ -10,8 +10,9 @@ from nagkit.checks.search import COUNT, symbols
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.search import ag_net
-from nagkit.search.ag_net import ALONE, WITH_COSTS, Learner, Published, costs, of_the_law, rank_weights
+from nagkit.search.ag_net import ALONE, WITH_COSTS, Learner, Published, costs, of_the_law, places
 from nagkit.search.archive import Archive
+from nagkit.search.elite import rank_weights
 from nagkit.spaces.mobilenet_v3 import MobileNetV3
 from nagkit.spaces.nas_bench_101 import NasBench101
 from nagkit.spaces.nas_bench_201 import NasBench201
@@ -72,7 +73,7 @@ class Watched(Learner):
 @pytest.mark.parametrize("seed", range(5))
 def test_weights_agree_with_counting(seed):
     cost = np.random.default_rng(seed).integers(0, 6, 12).astype(float)  # with equal ones
-    for i, weight in enumerate(rank_weights(cost)):
+    for i, weight in enumerate(rank_weights(places(cost))):
         before = sum(other < cost[i] or (other == cost[i] and j < i) for j, other in enumerate(cost))
         assert weight == pytest.approx(1 / (0.01 * len(cost) + before))
 
@@ -89,14 +90,14 @@ def test_costs_agree_with_counting(seed):
 
 def test_what_breaks_a_limit_weighs_less_than_all_that_do_not():
     values = np.array([[9.0, 7], [8, 3], [1, 3], [7, 7]])
-    weights = rank_weights(costs([MANY], [Constraint(ZEROS, zeros, high=3)], values))
+    weights = rank_weights(places(costs([MANY], [Constraint(ZEROS, zeros, high=3)], values)))
     assert weights.argsort()[::-1].tolist() == [1, 2, 0, 3]
 
 
 def test_weights_count_squared():
     """Once as the chance to be drawn and once in the loss."""
     archive = told(n=20)
-    learner, weights = Watched(SPACE, np.ones(1), np.random.default_rng(0)), rank_weights(np.arange(20.0))
+    learner, weights = Watched(SPACE, np.ones(1), np.random.default_rng(0)), rank_weights(np.arange(20))
     learner.epochs = 100
     learner.refit(archive.tokens, archive.values, weights, np.random.default_rng(1))
     x, w = (torch.cat([step[part] for step in learner.seen]).numpy() for part in (1, 3))
@@ -109,13 +110,13 @@ def test_weights_count_squared():
 def test_an_epoch_has_as_many_draws_as_there_are_labels_in_steps_of_16():
     for space, epochs in ((SPACE, 30), (CELLS, 15)):
         archive, learner = told(space, n=40), Watched(space, np.ones(1), np.random.default_rng(0))
-        learner.refit(archive.tokens, archive.values, rank_weights(np.arange(40.0)), np.random.default_rng(1))
+        learner.refit(archive.tokens, archive.values, rank_weights(np.arange(40)), np.random.default_rng(1))
         assert [len(step[0]) for step in learner.seen] == [16, 16, 8] * epochs
 
 
 def test_noise_is_new_in_every_step_and_normal():
     archive, learner = told(), Watched(SPACE, np.ones(1), np.random.default_rng(0))
-    learner.refit(archive.tokens, archive.values, rank_weights(np.arange(16.0)), np.random.default_rng(1))
+    learner.refit(archive.tokens, archive.values, rank_weights(np.arange(16)), np.random.default_rng(1))
     z = torch.cat([step[0] for step in learner.seen])
     assert len(z.unique(dim=0)) == len(z)
     assert abs(z.std().item() - 1) < 0.02

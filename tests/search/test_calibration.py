@@ -44,10 +44,10 @@ def same(one, other):
 def test_a_round_is_judged_by_the_intervals_from_before_it():
     archive = noisy(64, constraints=[Constraint(COST, symbols, high=12.0)])
     rounds = Calibration.of(archive, 16, 16).rounds
-    assert [(each.number, each.before, each.labels) for each in rounds] == [(1, 16, 16), (2, 32, 16), (3, 48, 16)]
+    assert [(each.number, each.known, each.labels) for each in rounds] == [(1, 16, 16), (2, 32, 16), (3, 48, 16)]
     for each in rounds:
-        told = slice(each.before, each.before + 16)
-        low, high = Calibration.of(archive.first(each.before), 16, 16).intervals(archive.tokens[told])
+        told = slice(each.known, each.known + 16)
+        low, high = Calibration.of(archive.first(each.known), 16, 16).intervals(archive.tokens[told])
         values = archive.values[told]
         np.testing.assert_array_equal(each.within, ((low <= values) & (values <= high)).sum(0))
         np.testing.assert_allclose(each.widths, np.median(high - low, axis=0))
@@ -82,7 +82,7 @@ def test_failed_evaluations_are_left_out():
     values[[3, 20, 40]] = np.nan
     values[48:] = np.nan
     failed = Calibration.of(again(archive, values), 16, 16)
-    assert [(each.number, each.before, each.labels) for each in failed.rounds] == [(1, 15, 15), (2, 30, 15)]
+    assert [(each.number, each.known, each.labels) for each in failed.rounds] == [(1, 15, 15), (2, 30, 15)]
     kept = np.isfinite(values[:, 0])
     clean = archive.first(0)
     clean.add(archive.tokens[kept], values[kept])
@@ -99,7 +99,7 @@ def test_rounds_begin_when_there_is_something_to_learn_from():
     values[:16] = archive.values[:16]
     values[16:] = archive.values[16:]
     values[:15] = np.nan
-    assert [(each.number, each.before) for each in Calibration.of(again(archive, values), 16, 16).rounds] == [(2, 17)]
+    assert [(each.number, each.known) for each in Calibration.of(again(archive, values), 16, 16).rounds] == [(2, 17)]
 
 
 def test_exact_metrics_have_no_interval():

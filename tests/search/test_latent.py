@@ -11,13 +11,13 @@ from scipy import stats
 import nagkit
 from blocks import Blocks
 from nagkit.errors import ArgumentError, DataMissingError
+from nagkit.generators.autoencoder_training import refitted
 from nagkit.generators.latent import LatentGenerator
 from nagkit.metrics import Constraint, Metric, Objective
-from nagkit.search import run, search
+from nagkit.search import latent_rounds, run, search
 from nagkit.search.ag_net import Published
 from nagkit.search.belief import Belief, Kernels
 from nagkit.search.latent_belief import FAR, LatentBelief, LatentProcess
-from nagkit.search.latent_rounds import FACTOR, rank_weights
 from nagkit.search.soft_features import Soft, SoftFeatures
 
 TABLE = nagkit.benchmark("digits/mid8")
@@ -156,13 +156,18 @@ def test_both_surrogates_rank_what_they_have_not_seen(seed):
 # ----------------------------------------------------------------------------------------------------------- rounds
 
 
-def test_rank_weights_are_one_over_rank_and_nothing_for_failures():
-    made = search("latent", SPACE, WISH, seed=0)
-    rows = SPACE.all()[:5]
-    made.tell(rows, np.array([[1.0], [3.0], [np.nan], [2.0], [0.0]]))
-    expected = [1 / (FACTOR * 5 + rank) for rank in (2, 0, 0, 1, 3)]
-    expected[2] = 0.0
-    np.testing.assert_allclose(rank_weights(made.archive), expected)
+def test_a_refit_draws_by_rank_and_never_what_failed(monkeypatch):
+    made, given = search("latent", SPACE, WISH, seed=0), []
+
+    def watched(autoencoder, space, tokens, weights, rng):
+        given.append(weights)
+        return refitted(autoencoder, space, tokens, weights, rng)
+
+    monkeypatch.setattr(latent_rounds, "refitted", watched)
+    made.tell(SPACE.all()[:16], np.array([1.0, 3.0, np.nan, 2.0, *range(-12, 0)])[:, None])
+    assert len(made.rounds) == 1
+    ranks = np.array([2, 0, np.inf, 1, *range(14, 2, -1)])
+    np.testing.assert_allclose(given[0], 1 / (0.01 * 16 + ranks))
 
 
 def test_a_round_follows_from_the_labels_before_it(begun):
@@ -263,7 +268,7 @@ def test_it_finds_the_best_of_the_table(seed):
 
 def test_intervals_are_reported_for_each_round(begun):
     rounds = begun.calibration().rounds
-    assert [each.before for each in rounds] == [16, 32, 48]
+    assert [each.known for each in rounds] == [16, 32, 48]
     assert 0.5 < float(begun.calibration().coverage[0]) <= 1
 
 
