@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.graphs import Graphs
+from nagkit.growth import Growth
 from nagkit.sketch import Sketch
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class SearchSpace(ABC):
     operations: tuple[str, ...]
     isomorphic: str = "string"
     identities: tuple[str, ...]
+    growth: Growth | None = None  # of spaces whose DAGs grow node by node
 
     @cached_property
     def radices(self) -> Int[np.ndarray, "L"]:

@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Int
 from torch import nn
 from torch.nn import functional
-from torch_geometric.nn import DenseGraphConv
 
 from nagkit.errors import ArgumentError
+from nagkit.generators.messages import Messages
 from nagkit.graphs import ABSENT
 from nagkit.space import SearchSpace
 from nagkit.weights import damaged, read, write
@@ -50,21 +50,6 @@ class AutoencoderShape:
         return cls(nodes, len(space.operations), len(space.slots), int(space.radices.max()), latent)
 
 
-class Messages(nn.Module):
-    """One round of messages along the edges and against them."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.along, self.against = DenseGraphConv(width, width), DenseGraphConv(width, width)
-
-    def forward(self, nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-        """Vectors of the nodes (n, N, W) after it; ``edges (n, N, N)`` lead from the second axis to the third."""
-        before = self.norm(nodes)
-        heard: torch.Tensor = self.along(before, edges.transpose(1, 2)) + self.against(before, edges)
-        return nodes + functional.gelu(heard)
-
-
 class GraphEncoder(nn.Module):
     """Labelled DAGs to mean and log variance of z."""
 
@@ -82,7 +67,7 @@ class GraphEncoder(nn.Module):
         empty = self.operation.num_embeddings - 1
         nodes = self.operation(torch.where(ops == ABSENT, empty, ops)) + self.place
         for messages in self.rounds:
-            nodes = messages(nodes, edges.float())
+            nodes = messages(nodes, [edges.float()])
         mean, spread = self.read(nodes.flatten(1)).chunk(2, dim=1)
         return mean, spread.clamp(LEAST, MOST)
 

@@ -86,7 +86,11 @@ class LatentGenerator(FramedGenerator):
 
     def _z(self, n: int, guide: Energy | None, rng: np.random.Generator) -> Float[np.ndarray, "n d"]:
         z = rng.standard_normal((n, self.latent))
-        return z if guide is None else LatentChain(self, guide, z, rng).settled()
+        if guide is None:
+            return z
+        chain = LatentChain(self, guide, z, rng)
+        chain.settle()
+        return chain.z
 
     def _frames(self, n: int, guide: Energy | None, rng: np.random.Generator) -> Iterator[Frame]:
         logits = self.logits(self._z(n, guide, rng))

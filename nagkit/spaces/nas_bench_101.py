@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.graphs import ABSENT, Graphs
+from nagkit.growth import Growth
 from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 from nagkit.spaces import nas_bench_101_costs as costs
@@ -56,6 +57,12 @@ class NasBench101(SearchSpace):
     operations = ("input", "output", *OPERATIONS)
     identities = ("string", "graph")
     isomorphic = "graph"
+    growth = Growth(
+        OUTPUT + 1,
+        {edge: EDGES.start + place for place, edge in enumerate(CELL_EDGES)},
+        {vertex: OPS.start + vertex - 1 for vertex in range(1, OUTPUT)},
+        first=(0,),
+    )
 
     @cached_property
     def size(self) -> int:

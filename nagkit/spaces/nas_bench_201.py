@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.graphs import Graphs
+from nagkit.growth import Growth
 from nagkit.sketch import Sketch
 from nagkit.space import Architecture, SearchSpace, Slot
 from nagkit.spaces.skeleton import PUBLISHED, Skeleton
@@ -39,6 +40,7 @@ class NasBench201(SearchSpace):
     slots = tuple(Slot(f"{source}-{target}", SYMBOLS) for source, target in CELL_EDGES)
     operations = ("input", "output", *SYMBOLS)
     identities = ("string", "graph", "benchmark", "function")
+    growth = Growth(4, {edge: slot for slot, edge in enumerate(CELL_EDGES)}, {})
 
     def decode(self, row: Any) -> Architecture:
         """The architecture of one row; its ``text`` is the string of the benchmark."""
