@@ -1,0 +1,78 @@
+"""A generator that decides block after block by a policy: of graphs, node after node.
+
+Notation: n samples, L slots, K symbols.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import special
+
+from nagkit import arguments
+from nagkit.diffusion.energy import Energy
+from nagkit.diffusion.guidance import Guidance
+from nagkit.diffusion.masked import Frame
+from nagkit.generators.framed import FramedGenerator
+from nagkit.generators.policy import Drawn, Policy, legal_so_far, odds_of
+from nagkit.generators.regrowth import Regrowth
+from nagkit.space import UNDECIDED, SearchSpace
+
+
+class AutoregressiveGenerator(FramedGenerator):
+    """Samples of a policy, each legal by construction, and how likely each architecture is.
+
+    A frame shows one block more than the one before. Its probabilities are those of the policy for the block that
+    comes next, and those of the space for what comes later.
+
+    Args:
+        floor: the share of each choice that is uniform over what is legal
+    """
+
+    methods = ("tilt", "first-order")
+
+    def __init__(self, space: SearchSpace, policy: Policy, floor: float = 0.0) -> None:
+        super().__init__(space)
+        self.policy = arguments.instance("policy", policy, Policy, "that of the last lesson of policy_training.train")
+        self.floor = arguments.real("floor", floor, 0, 0.99)
+
+    def log_probability(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The logarithm of how likely each architecture is to be sampled, unguided (nats, exact)."""
+        rows = self.space.check(tokens)
+        legal = torch.from_numpy(legal_so_far(self.space, self.policy, rows))
+        self.policy.eval()
+        with torch.inference_mode():
+            found = self.policy.log_probability(torch.from_numpy(rows), legal, self.floor)
+        return found.sum(1).double().numpy()
+
+    def _guide(self, guidance: Guidance) -> Energy:
+        return Energy(self.space, guidance)
+
+    def _answer(self, n: int, guide: Energy | None, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
+        if guide is not None:
+            chain = Regrowth(self.space, self.policy, guide, n, self.floor, rng)
+            chain.settle()
+            return chain.rows
+        drawn = Drawn(self.space, self.policy, rng, n, self.floor)
+        drawn.finish()
+        return drawn.rows
+
+    def _frames(self, n: int, guide: Energy | None, rng: np.random.Generator) -> Iterator[Frame]:
+        answer, blocks = self._answer(n, guide, rng), self.policy.blocks
+        tokens = np.full_like(answer, UNDECIDED)
+        for place, slots in enumerate(blocks):
+            yield Frame(place, len(blocks), tokens.copy(), self._probability(tokens, place))
+            tokens[:, slots] = answer[:, slots]
+        held = np.arange(int(self.space.radices.max()))
+        yield Frame(len(blocks), len(blocks), tokens, (tokens[:, :, None] == held).astype(float))
+
+    def _probability(self, tokens: Int[np.ndarray, "n L"], place: int) -> Float[np.ndarray, "n L K"]:
+        """What is decided, what the policy makes of the next block, and what the space says of all others."""
+        legal, held = self.space.legal(tokens), tokens[:, :, None]
+        open_ = special.softmax(np.where(legal, self.space.belief(tokens), -np.inf), axis=2)
+        weights, odds = odds_of(self.policy, tokens, place)
+        slots = list(self.policy.blocks[place])
+        each = special.softmax(np.where(legal[:, None, slots], odds, -np.inf), axis=3)
+        open_[:, slots] = np.einsum("nm,nmsk->nsk", np.exp(weights), each)
+        return np.where(held == UNDECIDED, open_, held == np.arange(open_.shape[2]))

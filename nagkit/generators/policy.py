@@ -1,0 +1,131 @@
+"""Laws over architectures that decide block after block of slots, and know how likely each architecture is.
+
+Notation: n architectures, L slots, K symbols, B blocks, S slots of a block, M components of a mixture. Of a block first
+a component m is drawn with weight a[m], then slot after slot a symbol by the odds of that component, among what the
+grammar allows beside all decided before: p(block) = sum_m a[m] prod_s p_m(symbol of s | legal), exact with any grammar.
+A share ``floor`` of each choice is uniform over what is legal, so that nothing is ever ruled out.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy import special
+from torch import nn
+
+from nagkit.space import UNDECIDED, SearchSpace
+
+Odds = tuple[torch.Tensor, torch.Tensor]  # logarithms of the weights (n, M), and of the odds of symbols (n, M, S, K)
+
+
+class Policy(nn.Module, ABC):
+    """Decides ``blocks``, which together hold each slot of a space once."""
+
+    def __init__(self, space: SearchSpace, blocks: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.blocks = tuple(map(tuple, blocks))
+        self.order = tuple(chain.from_iterable(self.blocks))
+        self.radices = tuple(space.radices.tolist())
+
+    @abstractmethod
+    def block(self, rows: torch.Tensor, place: int) -> Odds:
+        """The odds of one block after those before it; what later slots of ``rows (n, L)`` hold is not looked at."""
+
+    def each(self, rows: torch.Tensor) -> list[Odds]:
+        """The odds of all blocks of complete rows (n, L)."""
+        return [self.block(rows, place) for place in range(len(self.blocks))]
+
+    def log_probability(self, rows: torch.Tensor, legal: torch.Tensor, floor: float = 0.0) -> torch.Tensor:
+        """The logarithm of the probability of each block (n, B), with a gradient; ``legal`` is ``legal_so_far``."""
+        found = []
+        for slots, (weights, odds) in zip(self.blocks, self.each(rows), strict=True):
+            allowed = legal[:, None, slots]  # (n, 1, S, K)
+            each = floored(odds.masked_fill(~allowed, -torch.inf).log_softmax(3), allowed, floor)
+            held = rows[:, None, slots, None].expand(-1, each.shape[1], -1, -1)
+            found.append((weights + each.gather(3, held)[..., 0].sum(2)).logsumexp(1))
+        return torch.stack(found, dim=1)
+
+
+def floored(logs: torch.Tensor, allowed: torch.Tensor, floor: float) -> torch.Tensor:
+    """Log probabilities over the last axis, of which a share is uniform over what is allowed."""
+    if not floor:
+        return logs
+    uniform = (floor / allowed.sum(-1, keepdim=True).double()).log().to(logs.dtype)
+    mixed = torch.logaddexp(logs + float(np.log1p(-floor)), uniform)
+    return torch.where(allowed, mixed, -torch.inf)
+
+
+def legal_so_far(space: SearchSpace, policy: Policy, rows: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L K"]:
+    """Which symbols each slot could have had when it was decided, in the order of a policy."""
+    legal = np.zeros((*rows.shape, int(space.radices.max())), dtype=bool)
+    partial = np.full_like(rows, UNDECIDED)
+    for slot in policy.order:
+        legal[:, slot] = space.legal_in(partial, slot)
+        partial[:, slot] = rows[:, slot]
+    return legal
+
+
+class Drawn:
+    """Rows that are drawn from a policy block after block, with the probability of what was drawn.
+
+    ``rows (n, L)`` are complete at the end; ``logs (n, B)`` are the logarithms of the policy's probability of each
+    block, ``asked (n, B)`` those of the law that was drawn from: a ``tilt (n, L, K)`` is added to the log odds of it.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        policy: Policy,
+        rng: np.random.Generator,
+        n: int,
+        floor: float = 0.0,
+        tilt: Float[np.ndarray, "n L K"] | None = None,
+    ) -> None:
+        self.space, self.policy, self.rng, self.floor, self.tilt = space, policy, rng, floor, tilt
+        self.rows = np.full((n, len(space.slots)), UNDECIDED)
+        self.logs, self.asked = np.zeros((2, n, len(policy.blocks)))
+
+    def finish(self, place: int = 0) -> None:
+        """Draw all blocks from this one on; what was in them is drawn anew."""
+        self.rows[:, [slot for slots in self.policy.blocks[place:] for slot in slots]] = UNDECIDED
+        for each in range(place, len(self.policy.blocks)):
+            self._draw(each)
+
+    def take(self, other: "Drawn", which: Bool[np.ndarray, "n"]) -> None:
+        """Make some rows those of another draw."""
+        for own, new in zip((self.rows, self.logs, self.asked), (other.rows, other.logs, other.asked), strict=True):
+            own[which] = new[which]
+
+    def _draw(self, place: int) -> None:
+        slots = self.policy.blocks[place]
+        weights, odds = odds_of(self.policy, self.rows, place)
+        component = (weights + self.rng.gumbel(size=weights.shape)).argmax(1)
+        logs, asked, each = weights.copy(), weights.copy(), np.arange(len(weights))
+        for s, slot in enumerate(slots):
+            legal = self.space.legal_in(self.rows, slot)[:, None]  # (n, 1, K)
+            plain = self._of(odds[:, :, s], legal)
+            tilted = plain if self.tilt is None else self._of(odds[:, :, s] + self.tilt[:, None, slot], legal)
+            own = tilted[each, component]
+            symbol = (own + self.rng.gumbel(size=own.shape)).argmax(1)
+            self.rows[:, slot] = symbol
+            logs += plain[each, :, symbol]
+            asked += tilted[each, :, symbol]
+        self.logs[:, place], self.asked[:, place] = special.logsumexp(logs, axis=1), special.logsumexp(asked, axis=1)
+
+    def _of(self, odds: Float[np.ndarray, "n M K"], legal: Bool[np.ndarray, "n 1 K"]) -> Float[np.ndarray, "n M K"]:
+        """Log probabilities among what is legal."""
+        logs = special.log_softmax(np.where(legal, odds, -np.inf), axis=2)
+        return floored(torch.from_numpy(logs), torch.from_numpy(legal), self.floor).numpy()
+
+
+def odds_of(
+    policy: Policy, rows: Int[np.ndarray, "n L"], place: int
+) -> tuple[Float[np.ndarray, "n M"], Float[np.ndarray, "n M S K"]]:
+    """The odds of one block as arrays."""
+    policy.eval()
+    with torch.inference_mode():
+        weights, odds = policy.block(torch.from_numpy(rows), place)
+        return weights.double().numpy(), odds.double().numpy()

@@ -1,0 +1,148 @@
+"""How a policy learns: the law of a space first, then where the good architectures are.
+
+Notation: n architectures, B blocks. Two updates go on from the policy as it is. ``refitted`` makes architectures
+likelier that were told, by weight (GraphPNAS as its code does it, with a warm start). ``reinforced`` follows the
+policy gradient on architectures that the policy itself has drawn, with clipped importance weights (Schulman et al.,
+2017, *Proximal policy optimization algorithms*, eq. 7) and advantages over the mean of the others (Kool et al., 2019,
+*Buy 4 REINFORCE samples, get a baseline for free!*, eq. 8). Both keep entropy above a floor.
+"""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from nagkit import arguments
+from nagkit.diffusion.lessons import Lesson, lessons
+from nagkit.errors import ArgumentError
+from nagkit.generators.graph_policy import GraphPolicy
+from nagkit.generators.policy import Drawn, Policy, legal_so_far
+from nagkit.space import SearchSpace
+
+STEPS, BATCH, RATE = 1_500, 256, 4e-3
+REFIT_RATE = 3e-3
+CLIP = 0.2  # how far the ratio of probabilities may leave 1
+LEAST_ENTROPY = 0.35  # of that of the law of the space, below which entropy is wished for
+ENTROPY = 0.3  # how much, for each nat below
+DRAWS = 64  # by which entropy is told
+
+
+def train(space: SearchSpace, steps: int | None = None, seed: int = 0) -> Iterator[Lesson[GraphPolicy]]:
+    """Lessons, one a step; the last holds a policy that draws by the law of the space. Same seed, same weights."""
+    arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
+    steps = STEPS if steps is None else arguments.whole("steps", steps)
+    rng = np.random.default_rng(arguments.seed("seed", seed))
+
+    def loss(learner: GraphPolicy) -> torch.Tensor:
+        rows = space.sample(BATCH, rng)
+        return -_logs(space, learner, rows, 0.0).sum(1).mean()
+
+    return lessons(untrained(GraphPolicy, space, seed), steps, loss, RATE)
+
+
+def untrained(kind: Callable[[SearchSpace], Policy], space: SearchSpace, seed: int) -> Policy:
+    """A new policy; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return kind(space)
+
+
+def refitted(
+    policy: Policy,
+    space: SearchSpace,
+    tokens: Int[np.ndarray, "n L"],
+    weights: Float[np.ndarray, "n"],
+    steps: int,
+    floor: float,
+    rng: np.random.Generator,
+) -> Policy:
+    """The policy after so many steps towards these architectures, by weight; the one given stays as it was."""
+    if arguments.finite("weights", weights, len(tokens)).min() < 0 or not weights.sum() > 0:
+        raise ArgumentError(
+            f"weights must be from 0, and some of them above; got {weights.min():g} to {weights.max():g}."
+        )
+    known = weights > 0
+    rows, legal = tokens[known], torch.from_numpy(legal_so_far(space, policy, tokens[known]))
+    share = torch.from_numpy((weights[known] / weights.sum()).astype(np.float32))
+    held = torch.from_numpy(rows)
+
+    def loss(learner: Policy) -> torch.Tensor:
+        return -(share * learner.log_probability(held, legal, floor).sum(1)).sum()
+
+    return _learned(policy, space, loss, steps, floor, rng)
+
+
+def reinforced(
+    policy: Policy,
+    space: SearchSpace,
+    tokens: Int[np.ndarray, "n L"],
+    rewards: Float[np.ndarray, "n"],
+    steps: int,
+    floor: float,
+    rng: np.random.Generator,
+) -> Policy:
+    """The policy after so many steps up the rewards of architectures that it has drawn itself."""
+    arguments.finite("rewards", rewards, len(tokens))
+    held, legal = torch.from_numpy(tokens), torch.from_numpy(legal_so_far(space, policy, tokens))
+    others = (rewards.sum() - rewards) / max(len(rewards) - 1, 1)
+    gained = torch.from_numpy(((rewards - others) / (rewards.std() + 1e-9)).astype(np.float32))
+    with torch.no_grad():
+        before = policy.log_probability(held, legal, floor).sum(1)
+
+    def loss(learner: Policy) -> torch.Tensor:
+        ratio = (learner.log_probability(held, legal, floor).sum(1) - before).exp()
+        return -torch.minimum(ratio * gained, ratio.clamp(1 - CLIP, 1 + CLIP) * gained).mean()
+
+    return _learned(policy, space, loss, steps, floor, rng)
+
+
+def entropy(space: SearchSpace, policy: Policy, floor: float, rng: np.random.Generator, n: int = 1_000) -> float:
+    """How many nats an architecture of the policy takes to tell, by n draws."""
+    drawn = Drawn(space, policy, rng, n, floor)
+    drawn.finish()
+    return -float(drawn.logs.sum(1).mean())
+
+
+def _learned(
+    policy: Policy,
+    space: SearchSpace,
+    loss: Callable[[Policy], torch.Tensor],
+    steps: int,
+    floor: float,
+    rng: np.random.Generator,
+) -> Policy:
+    """The policy after steps down a loss, held up where its entropy falls below the floor.
+
+    The gradient of entropy is that of minus the log probability of own draws, each by how much it is above their mean
+    (the score function).
+    """
+    learner = deepcopy(policy)
+    optimizer = torch.optim.Adam(learner.parameters(), REFIT_RATE, fused=True)
+    least = LEAST_ENTROPY * entropy_of_the_law(space)
+    for step in range(steps):
+        total = loss(learner)
+        if step % 5 == 0:
+            drawn = Drawn(space, learner, rng, DRAWS, floor)
+            drawn.finish()
+            missing = least + drawn.logs.sum(1).mean()
+        if missing > 0:
+            logs = _logs(space, learner, drawn.rows, floor).sum(1)
+            above = logs.detach() - logs.detach().mean()
+            total = total + ENTROPY * min(float(missing), 1.0) * (above * logs).mean()
+        optimizer.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
+        optimizer.step()
+    return learner
+
+
+def entropy_of_the_law(space: SearchSpace) -> float:
+    """The logarithm of how many architectures there are, at most (nats)."""
+    return float(np.log(float(space.size)))
+
+
+def _logs(space: SearchSpace, policy: Policy, rows: Int[np.ndarray, "n L"], floor: float) -> torch.Tensor:
+    legal = torch.from_numpy(legal_so_far(space, policy, rows))
+    return policy.log_probability(torch.from_numpy(rows), legal, floor)
