@@ -139,13 +139,20 @@ def _writable(folder: Path) -> None:
         raise ArgumentError(f"out must be a folder that can be written; {folder} cannot. Name another with --out.")
 
 
-_TRAININGS = {"masked-diffusion": ("steps", "seed", "process"), "latent": ("steps", "seed"), "transfer": ()}
+_TRAININGS = {
+    "masked-diffusion": ("steps", "seed", "process"),
+    "latent": ("steps", "seed"),
+    "autoregressive": ("steps", "seed"),
+    "transfer": (),
+}
 
 
 @app.command()
 @click.argument("name", type=click.Choice(list(_TRAININGS)), default="masked-diffusion")
 @click.option("--space", default="nas-bench-201", help="The search space to learn.")
-@click.option("--steps", type=click.IntRange(1), help="Training steps.  [default: 500; 4000 for latent]")
+@click.option(
+    "--steps", type=click.IntRange(1), help="Training steps.  [default: 500; 4000 for latent, 1000 for autoregressive]"
+)
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of weights and batches.")
 @click.option("--process", default="masked", help="masked, or continuous where a space has no closed form for it.")
 @click.option("--out", type=click.Path(path_type=Path), help="The file to write.  [default: the one nagkit loads]")
@@ -154,17 +161,18 @@ def train(  # noqa: PLR0913, PLR0917 - one for each option
     ctx: click.Context, name: str, space: str, steps: int | None, seed: int, process: str, out: Path | None
 ) -> None:
     """Train NAME anew and write its weights: the denoiser of a generator, the autoencoder of one with latent variables,
-    or the predictor for unseen data sets.
+    the policy of one that grows graphs, or the predictor for unseen data sets.
     """
     for option in ("steps", "seed", "process"):
         given = ctx.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE
         if given and option not in _TRAININGS[name]:
-            others = " and ".join(other for other, known in _TRAININGS.items() if option in known)
+            *most, last = [other for other, known in _TRAININGS.items() if option in known]
+            others = f"{', '.join(most)} and {last}" if most else last
             raise ArgumentError(f"--{option} is for {others}, not for {name}. Leave it out.")
     if name == "masked-diffusion":
         _train_denoiser(space, steps, seed, process, out)
-    elif name == "latent":
-        _train_autoencoder(space, steps, seed, out)
+    elif name != "transfer":
+        _train_generator(name, space, steps, seed, out)
     else:
         arguments.one_of("space of the tasks to learn from", space, ["nas-bench-201"])
         _train_transfer(out)
@@ -200,16 +208,15 @@ def _train_denoiser(space: str, steps: int | None, seed: int, process: str, out:
     click.echo(file)
 
 
-def _train_autoencoder(space: str, steps: int | None, seed: int, out: Path | None) -> None:
-    from nagkit.generators import weights
-    from nagkit.generators.autoencoder_training import BATCH
-    from nagkit.generators.autoencoder_training import train as lessons
+def _train_generator(name: str, space: str, steps: int | None, seed: int, out: Path | None) -> None:
+    from nagkit.generators import autoencoder_training, policy_training, weights
     from nagkit.spaces import space as find_space
 
+    training = {"latent": autoencoder_training, "autoregressive": policy_training}[name]
     chosen = find_space(space)
-    last = _last(lessons(chosen, steps, seed))
-    file = out or weights(chosen, "latent")
-    how = f"{last.steps} steps, batch {BATCH}, seed {seed}"
+    last = _last(training.train(chosen, steps, seed))
+    file = out or weights(chosen, name)
+    how = f"{last.steps} steps, batch {training.BATCH}, seed {seed}"
     last.model.save(file, f"Trained by nagkit {version('nagkit')} on rows of {space} by its law: {how}. MIT licence.")
     click.echo(file)
 

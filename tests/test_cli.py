@@ -140,8 +140,8 @@ def test_what_transfers_is_learned_anew_into_a_file_that_loads(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["transfer", "--steps", "3"], "--steps is for masked-diffusion and latent, not for transfer"),
-        (["transfer", "--seed", "3"], "--seed is for masked-diffusion and latent, not for transfer"),
+        (["transfer", "--steps", "3"], "--steps is for masked-diffusion, latent and autoregressive, not for transfer"),
+        (["transfer", "--seed", "3"], "--seed is for masked-diffusion, latent and autoregressive, not for transfer"),
         (["transfer", "--process", "masked"], "--process is for masked-diffusion, not for transfer"),
         (["transfer", "--space", "mobilenet-v3"], "must be one of 'nas-bench-201'"),
         (["latent", "--process", "masked"], "--process is for masked-diffusion, not for latent"),
@@ -177,7 +177,12 @@ def test_latent_variables_are_learned_into_a_file_that_loads_and_says_how_it_was
 
 
 @pytest.mark.parametrize(
-    ("name", "module"), [("masked-diffusion", "diffusion.training"), ("latent", "generators.autoencoder_training")]
+    ("name", "module"),
+    [
+        ("masked-diffusion", "diffusion.training"),
+        ("latent", "generators.autoencoder_training"),
+        ("autoregressive", "generators.policy_training"),
+    ],
 )
 def test_trainings_are_as_long_as_their_modules_say(tmp_path, monkeypatch, name, module):
     asked = []
@@ -190,7 +195,7 @@ def test_trainings_are_as_long_as_their_modules_say(tmp_path, monkeypatch, name,
     monkeypatch.setattr(f"nagkit.{module}.train", few)
     nagkit("train", name, "--out", str(tmp_path / "w.safetensors"))
     nagkit("train", name, "--steps", "7", "--out", str(tmp_path / "w.safetensors"))
-    assert asked == [(None, {"masked-diffusion": 500, "latent": 4000}[name]), (7, 7)]
+    assert asked == [(None, {"masked-diffusion": 500, "latent": 4000, "autoregressive": 1000}[name]), (7, 7)]
 
 
 @pytest.mark.slow

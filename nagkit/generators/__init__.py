@@ -15,6 +15,7 @@ OPTIONS = {
     "uniform-diffusion": ("steps",),
     "continuous-diffusion": ("sampler", "steps", "published"),
     "latent": ("steps",),
+    "autoregressive": ("floor",),
 }
 GENERATORS = tuple(OPTIONS)
 
@@ -27,7 +28,8 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     the end, in ``steps`` rounds. ``"continuous-diffusion"`` follows the score of the space, with the options
     ``sampler`` (``"heun"``, ``"euler"``, ``"em"`` or ``"pc"``), ``steps``, and ``published`` (the sampler of
     DiffusionNAG, which was guided by ``Guidance(method="gradient")``). ``"latent"`` has latent variables, and
-    ``encode`` and ``decode`` between them and architectures.
+    ``encode`` and ``decode`` between them and architectures. ``"autoregressive"`` grows graphs node by node and has
+    ``log_probability``; a share ``floor`` of each of its choices is uniform.
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     arguments.one_of("generator", name, GENERATORS)
@@ -45,11 +47,15 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
         from nagkit.generators.latent import LatentGenerator
 
         return LatentGenerator.load(space, **options)
+    if name == "autoregressive":
+        from nagkit.generators.autoregressive import AutoregressiveGenerator
+
+        return AutoregressiveGenerator.load(space, **options)
     if name == "exact-prior":
         return MaskedDiffusion(space, space.belief, **options)
-    from nagkit.diffusion.denoiser import load
+    from nagkit.diffusion import denoiser
 
-    return MaskedDiffusion(space, load(weights(space), space).belief, **options)
+    return MaskedDiffusion(space, denoiser.load(weights(space), space).belief, **options)
 
 
 def weights(space: SearchSpace, process: str = "masked") -> Path:

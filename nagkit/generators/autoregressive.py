@@ -15,9 +15,11 @@ from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Frame
 from nagkit.generators.framed import FramedGenerator
-from nagkit.generators.policy import Drawn, Policy, legal_so_far, odds_of
+from nagkit.generators.graph_policy import load
+from nagkit.generators.policy import Drawn, Policy, odds_of
 from nagkit.generators.regrowth import Regrowth
 from nagkit.space import UNDECIDED, SearchSpace
+from nagkit.weights import shipped
 
 
 class AutoregressiveGenerator(FramedGenerator):
@@ -25,25 +27,27 @@ class AutoregressiveGenerator(FramedGenerator):
 
     A frame shows one block more than the one before. Its probabilities are those of the policy for the block that
     comes next, and those of the space for what comes later.
-
-    Args:
-        floor: the share of each choice that is uniform over what is legal
     """
 
     methods = ("tilt", "first-order")
 
-    def __init__(self, space: SearchSpace, policy: Policy, floor: float = 0.0) -> None:
-        super().__init__(space)
+    def __init__(self, policy: Policy) -> None:
         self.policy = arguments.instance("policy", policy, Policy, "that of the last lesson of policy_training.train")
-        self.floor = arguments.real("floor", floor, 0, 0.99)
+        super().__init__(policy.space)
+
+    @classmethod
+    def load(cls, space: SearchSpace, floor: float = 0.0) -> "AutoregressiveGenerator":
+        """The one that came with nagkit for a space; a share ``floor`` of each choice is uniform over what is legal."""
+        policy = load(shipped(f"{space.name}-autoregressive"), space)
+        policy.floor = arguments.real("floor", floor, 0, 0.99)
+        return cls(policy)
 
     def log_probability(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
         """The logarithm of how likely each architecture is to be sampled, unguided (nats, exact)."""
         rows = self.space.check(tokens)
-        legal = torch.from_numpy(legal_so_far(self.space, self.policy, rows))
         self.policy.eval()
         with torch.inference_mode():
-            found = self.policy.log_probability(torch.from_numpy(rows), legal, self.floor)
+            found = self.policy.log_probability(torch.from_numpy(rows), self.policy.legal(rows))
         return found.sum(1).double().numpy()
 
     def _guide(self, guidance: Guidance) -> Energy:
@@ -51,12 +55,10 @@ class AutoregressiveGenerator(FramedGenerator):
 
     def _answer(self, n: int, guide: Energy | None, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
         if guide is not None:
-            chain = Regrowth(self.space, self.policy, guide, n, self.floor, rng)
+            chain = Regrowth(self.policy, guide, n, rng)
             chain.settle()
             return chain.rows
-        drawn = Drawn(self.space, self.policy, rng, n, self.floor)
-        drawn.finish()
-        return drawn.rows
+        return Drawn(self.policy, n, rng).finish().rows
 
     def _frames(self, n: int, guide: Energy | None, rng: np.random.Generator) -> Iterator[Frame]:
         answer, blocks = self._answer(n, guide, rng), self.policy.blocks

@@ -5,6 +5,9 @@ mixture of Bernoullis, one component a row, so that they depend on each other (L
 generation with graph recurrent attention networks*, eq. 6); their labels and the node's operation are categorical.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -13,8 +16,10 @@ from nagkit.errors import ArgumentError
 from nagkit.generators.messages import Messages
 from nagkit.generators.policy import Odds, Policy
 from nagkit.space import SearchSpace
+from nagkit.weights import damaged, read, write
 
 WIDTH, LAYERS, COMPONENTS = 32, 2, 10
+_COMMAND = "nagkit train autoregressive --space {}"  # makes the weights
 
 
 class GraphPolicy(Policy):
@@ -40,14 +45,30 @@ class GraphPolicy(Policy):
         self.decided = _head(2 * WIDTH, symbols)  # of operations and of what comes first
 
     def block(self, rows: torch.Tensor, place: int) -> Odds:
-        """The odds of one block, from the nodes that are there."""
-        (count, edged), slots = self.growth.grown[place], self.blocks[place]
-        nodes, context = self._read(rows, place)
-        if count and not edged:
-            return self._row(nodes, context + self.place[count], count)
-        own = nodes[:, -1] if count else torch.zeros_like(context)
-        odds = self.decided(torch.cat([own, context], dim=1))
-        return torch.zeros(len(rows), 1), _within(odds[:, None, None], [self.radices[slot] for slot in slots])
+        """The odds of one block, from the graph as it is then."""
+        return self._blocks(rows, [place])[0]
+
+    def each(self, rows: torch.Tensor) -> list[Odds]:
+        """The odds of all blocks, from all graphs that the rows go through, read at once."""
+        return self._blocks(rows, range(len(self.blocks)))
+
+    def _blocks(self, rows: torch.Tensor, places: Sequence[int]) -> list[Odds]:
+        found = []
+        for place, nodes, context in zip(places, *self._read(rows, places), strict=True):
+            count, edged = self.growth.grown[place]
+            if count and not edged:
+                found.append(self._row(nodes[:, :count], context + self.place[count], count))
+            else:
+                own = nodes[:, count - 1] if count else torch.zeros_like(context)
+                odds = self.decided(torch.cat([own, context], dim=1))[:, None, None]
+                radices = [self.radices[slot] for slot in self.blocks[place]]
+                found.append((torch.zeros(len(rows), 1), _within(odds, radices)))
+        return found
+
+    def save(self, path: Path, about: str) -> None:
+        """Write the weights in 16 bits, the name of the space and a sentence of provenance as one safetensors file."""
+        arrays = {name: tensor.half().numpy() for name, tensor in self.state_dict().items()}
+        write(path, arrays, {"space": self.space.name, "about": about})
 
     def _row(self, nodes: torch.Tensor, context: torch.Tensor, target: int) -> Odds:
         """The odds of the edges into a new node."""
@@ -60,45 +81,65 @@ class GraphPolicy(Policy):
         spare = max(self.radices) - odds.shape[3]
         return self.weights(context).log_softmax(1), functional.pad(odds, (0, spare), value=-torch.inf)
 
-    def _read(self, rows: torch.Tensor, place: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Vectors of the nodes before this block (n, N, W), and of the whole graph (n, W)."""
-        count, edged = self.growth.grown[place]
-        context = rows.new_zeros((len(rows), WIDTH), dtype=torch.float32)
-        for embedding, slot in zip(self.first[:place], self.growth.first[:place], strict=True):
-            context = context + embedding(rows[:, slot])
-        if not count:
-            return context[:, None], context
-        nodes = self.operation(self._operations(rows, count, edged)) + self.place[:count]
-        edges = self._edges(rows, count)
+    def _read(self, rows: torch.Tensor, places: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vectors of the nodes before each of P blocks (P, n, N, W), and of the whole graphs then (P, n, W)."""
+        counts = torch.tensor([self.growth.grown[place][0] for place in places])
+        most = max(int(counts.max()), 1)
+        there = torch.arange(most) < counts[:, None]  # (P, N)
+        nodes = self.operation(self._operations(rows, places, most)) + self.place[:most]
+        edges = [joined * there[:, None, None] for joined in self._edges(rows, most)]  # (P, n, N, N)
+        nodes, flat = nodes.flatten(0, 1), [joined.flatten(0, 1) for joined in edges]
         for messages in self.rounds:
-            nodes = messages(nodes, edges)
-        return nodes, context + self.pooled(nodes).sum(1) / count**0.5
+            nodes = messages(nodes, flat)
+        nodes = nodes.unflatten(0, (len(places), len(rows))) * there[:, None, :, None]
+        context = (self.pooled(nodes) * there[:, None, :, None]).sum(2) / counts.clamp(min=1).sqrt()[:, None, None]
+        for turn, (embedding, slot) in enumerate(zip(self.first, self.growth.first, strict=True)):
+            decided = torch.tensor(places) > turn
+            if decided.any():
+                symbol = rows[:, slot].clamp(min=0)  # undecided ones are not looked at
+                context = context + decided[:, None, None] * embedding(symbol)
+        return nodes, context
 
-    def _operations(self, rows: torch.Tensor, count: int, edged: bool) -> torch.Tensor:
+    def _operations(self, rows: torch.Tensor, places: Sequence[int], most: int) -> torch.Tensor:
+        """Of each node (P, n, N) the symbol of its operation."""
         without, open_ = self.operation.num_embeddings - 2, self.operation.num_embeddings - 1
-        found = rows.new_full((len(rows), count), without)
-        for node in range(count):
+        found = rows.new_full((len(places), len(rows), most), without)
+        for node in range(most):
             if node in self.growth.ops:
-                found[:, node] = open_ if edged and node == count - 1 else rows[:, self.growth.ops[node]]
+                found[:, :, node] = rows[:, self.growth.ops[node]].clamp(min=0)
+        for state, place in zip(found, places, strict=True):
+            count, edged = self.growth.grown[place]
+            if edged:
+                state[:, count - 1] = open_
         return found
 
-    def _edges(self, rows: torch.Tensor, count: int) -> list[torch.Tensor]:
-        """The edges (n, count, count) of each label among the first so many nodes."""
-        inside = [pair for pair in self._pairs if pair[1] < count]
-        held = rows[:, [slot for _, _, slot in inside]]
+    def _edges(self, rows: torch.Tensor, most: int) -> list[torch.Tensor]:
+        """The edges (n, N, N) of each label among the first so many nodes."""
+        inside = [pair for pair in self._pairs if pair[1] < most]
         sources, targets = [v for v, _, _ in inside], [w for _, w, _ in inside]
-        found = []
-        for label in range(1, self.labels + 1):
-            edges = torch.zeros(len(rows), count, count)
-            edges[:, sources, targets] = (held == label).float()
-            found.append(edges)
-        if self.growth.always:
-            edges = torch.zeros(len(rows), count, count)
-            for v, w in self.growth.always:
-                if w < count:
-                    edges[:, v, w] = 1.0
-            found.append(edges)
+        held = rows[:, [slot for _, _, slot in inside]]
+        found = [torch.zeros(len(rows), most, most) for _ in range(self.labels + bool(self.growth.always))]
+        for label, joined in enumerate(found[: self.labels], start=1):
+            joined[:, sources, targets] = (held == label).float()
+        for v, w in self.growth.always:
+            if w < most:
+                found[-1][:, v, w] = 1.0
         return found
+
+
+def load(path: str | Path, space: SearchSpace) -> GraphPolicy:
+    """The policy of a space in a file that ``save`` wrote; a changed bit is noticed."""
+    what = "a policy", _COMMAND.format(space.name)
+    arrays, header = read(path, *what)
+    if header.get("space") != space.name:
+        raise ArgumentError(f"path must hold a policy of {space.name}; {path} has one of {header.get('space')}.")
+    with torch.random.fork_rng(devices=[]):
+        found = GraphPolicy(space)
+    try:
+        found.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    except RuntimeError as fault:
+        raise damaged(path, *what, fault) from None
+    return found
 
 
 def _head(inputs: int, outputs: int) -> nn.Sequential:

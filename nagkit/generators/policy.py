@@ -8,7 +8,9 @@ A share ``floor`` of each choice is uniform over what is legal, so that nothing 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import chain
+from typing import Self
 
 import numpy as np
 import torch
@@ -22,10 +24,13 @@ Odds = tuple[torch.Tensor, torch.Tensor]  # logarithms of the weights (n, M), an
 
 
 class Policy(nn.Module, ABC):
-    """Decides ``blocks``, which together hold each slot of a space once."""
+    """Decides ``blocks``, which together hold each slot of its ``space`` once."""
+
+    floor = 0.0
 
     def __init__(self, space: SearchSpace, blocks: Sequence[Sequence[int]]) -> None:
         super().__init__()
+        self.space = space
         self.blocks = tuple(map(tuple, blocks))
         self.order = tuple(chain.from_iterable(self.blocks))
         self.radices = tuple(space.radices.tolist())
@@ -38,12 +43,25 @@ class Policy(nn.Module, ABC):
         """The odds of all blocks of complete rows (n, L)."""
         return [self.block(rows, place) for place in range(len(self.blocks))]
 
-    def log_probability(self, rows: torch.Tensor, legal: torch.Tensor, floor: float = 0.0) -> torch.Tensor:
-        """The logarithm of the probability of each block (n, B), with a gradient; ``legal`` is ``legal_so_far``."""
+    def copied(self) -> Self:
+        """Another with the same weights, of the same space."""
+        return deepcopy(self, {id(self.space): self.space})
+
+    def legal(self, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
+        """Which symbols each slot of complete rows could have had when it was decided (n, L, K)."""
+        legal = np.zeros((*rows.shape, max(self.radices)), dtype=bool)
+        partial = np.full_like(rows, UNDECIDED)
+        for slot in self.order:
+            legal[:, slot] = self.space.legal_in(partial, slot)
+            partial[:, slot] = rows[:, slot]
+        return torch.from_numpy(legal)
+
+    def log_probability(self, rows: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
+        """The logarithm of the probability of each block (n, B), with a gradient, from what was ``legal``."""
         found = []
         for slots, (weights, odds) in zip(self.blocks, self.each(rows), strict=True):
             allowed = legal[:, None, slots]  # (n, 1, S, K)
-            each = floored(odds.masked_fill(~allowed, -torch.inf).log_softmax(3), allowed, floor)
+            each = floored(odds.masked_fill(~allowed, -torch.inf).log_softmax(3), allowed, self.floor)
             held = rows[:, None, slots, None].expand(-1, each.shape[1], -1, -1)
             found.append((weights + each.gather(3, held)[..., 0].sum(2)).logsumexp(1))
         return torch.stack(found, dim=1)
@@ -58,16 +76,6 @@ def floored(logs: torch.Tensor, allowed: torch.Tensor, floor: float) -> torch.Te
     return torch.where(allowed, mixed, -torch.inf)
 
 
-def legal_so_far(space: SearchSpace, policy: Policy, rows: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L K"]:
-    """Which symbols each slot could have had when it was decided, in the order of a policy."""
-    legal = np.zeros((*rows.shape, int(space.radices.max())), dtype=bool)
-    partial = np.full_like(rows, UNDECIDED)
-    for slot in policy.order:
-        legal[:, slot] = space.legal_in(partial, slot)
-        partial[:, slot] = rows[:, slot]
-    return legal
-
-
 class Drawn:
     """Rows that are drawn from a policy block after block, with the probability of what was drawn.
 
@@ -76,23 +84,18 @@ class Drawn:
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        policy: Policy,
-        rng: np.random.Generator,
-        n: int,
-        floor: float = 0.0,
-        tilt: Float[np.ndarray, "n L K"] | None = None,
+        self, policy: Policy, n: int, rng: np.random.Generator, tilt: Float[np.ndarray, "n L K"] | None = None
     ) -> None:
-        self.space, self.policy, self.rng, self.floor, self.tilt = space, policy, rng, floor, tilt
-        self.rows = np.full((n, len(space.slots)), UNDECIDED)
+        self.policy, self.rng, self.tilt = policy, rng, tilt
+        self.rows = np.full((n, len(policy.order)), UNDECIDED)
         self.logs, self.asked = np.zeros((2, n, len(policy.blocks)))
 
-    def finish(self, place: int = 0) -> None:
+    def finish(self, place: int = 0) -> Self:
         """Draw all blocks from this one on; what was in them is drawn anew."""
         self.rows[:, [slot for slots in self.policy.blocks[place:] for slot in slots]] = UNDECIDED
         for each in range(place, len(self.policy.blocks)):
             self._draw(each)
+        return self
 
     def take(self, other: "Drawn", which: Bool[np.ndarray, "n"]) -> None:
         """Make some rows those of another draw."""
@@ -105,7 +108,7 @@ class Drawn:
         component = (weights + self.rng.gumbel(size=weights.shape)).argmax(1)
         logs, asked, each = weights.copy(), weights.copy(), np.arange(len(weights))
         for s, slot in enumerate(slots):
-            legal = self.space.legal_in(self.rows, slot)[:, None]  # (n, 1, K)
+            legal = self.policy.space.legal_in(self.rows, slot)[:, None]  # (n, 1, K)
             plain = self._of(odds[:, :, s], legal)
             tilted = plain if self.tilt is None else self._of(odds[:, :, s] + self.tilt[:, None, slot], legal)
             own = tilted[each, component]
@@ -118,7 +121,7 @@ class Drawn:
     def _of(self, odds: Float[np.ndarray, "n M K"], legal: Bool[np.ndarray, "n 1 K"]) -> Float[np.ndarray, "n M K"]:
         """Log probabilities among what is legal."""
         logs = special.log_softmax(np.where(legal, odds, -np.inf), axis=2)
-        return floored(torch.from_numpy(logs), torch.from_numpy(legal), self.floor).numpy()
+        return floored(torch.from_numpy(logs), torch.from_numpy(legal), self.policy.floor).numpy()
 
 
 def odds_of(

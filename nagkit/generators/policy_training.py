@@ -8,7 +8,7 @@ policy gradient on architectures that the policy itself has drawn, with clipped 
 """
 
 from collections.abc import Callable, Iterator
-from copy import deepcopy
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,15 +18,17 @@ from nagkit import arguments
 from nagkit.diffusion.lessons import Lesson, lessons
 from nagkit.errors import ArgumentError
 from nagkit.generators.graph_policy import GraphPolicy
-from nagkit.generators.policy import Drawn, Policy, legal_so_far
+from nagkit.generators.policy import Drawn, Policy
 from nagkit.space import SearchSpace
 
-STEPS, BATCH, RATE = 1_500, 256, 4e-3
+STEPS, BATCH, RATE = 1_000, 256, 4e-3
 REFIT_RATE = 3e-3
 CLIP = 0.2  # how far the ratio of probabilities may leave 1
 LEAST_ENTROPY = 0.35  # of that of the law of the space, below which entropy is wished for
 ENTROPY = 0.3  # how much, for each nat below
-DRAWS = 64  # by which entropy is told
+DRAWS, WATCHED = 64, 5  # by which entropy is told, and after how many steps again
+
+Learner = TypeVar("Learner", bound=Policy)
 
 
 def train(space: SearchSpace, steps: int | None = None, seed: int = 0) -> Iterator[Lesson[GraphPolicy]]:
@@ -36,13 +38,12 @@ def train(space: SearchSpace, steps: int | None = None, seed: int = 0) -> Iterat
     rng = np.random.default_rng(arguments.seed("seed", seed))
 
     def loss(learner: GraphPolicy) -> torch.Tensor:
-        rows = space.sample(BATCH, rng)
-        return -_logs(space, learner, rows, 0.0).sum(1).mean()
+        return -_logs(learner, space.sample(BATCH, rng)).mean()
 
     return lessons(untrained(GraphPolicy, space, seed), steps, loss, RATE)
 
 
-def untrained(kind: Callable[[SearchSpace], Policy], space: SearchSpace, seed: int) -> Policy:
+def untrained(kind: Callable[[SearchSpace], Learner], space: SearchSpace, seed: int) -> Learner:
     """A new policy; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -51,11 +52,9 @@ def untrained(kind: Callable[[SearchSpace], Policy], space: SearchSpace, seed: i
 
 def refitted(
     policy: Policy,
-    space: SearchSpace,
     tokens: Int[np.ndarray, "n L"],
     weights: Float[np.ndarray, "n"],
     steps: int,
-    floor: float,
     rng: np.random.Generator,
 ) -> Policy:
     """The policy after so many steps towards these architectures, by weight; the one given stays as it was."""
@@ -64,73 +63,60 @@ def refitted(
             f"weights must be from 0, and some of them above; got {weights.min():g} to {weights.max():g}."
         )
     known = weights > 0
-    rows, legal = tokens[known], torch.from_numpy(legal_so_far(space, policy, tokens[known]))
+    held, legal = torch.from_numpy(tokens[known]), policy.legal(tokens[known])
     share = torch.from_numpy((weights[known] / weights.sum()).astype(np.float32))
-    held = torch.from_numpy(rows)
 
     def loss(learner: Policy) -> torch.Tensor:
-        return -(share * learner.log_probability(held, legal, floor).sum(1)).sum()
+        return -(share * learner.log_probability(held, legal).sum(1)).sum()
 
-    return _learned(policy, space, loss, steps, floor, rng)
+    return _learned(policy, loss, steps, rng)
 
 
 def reinforced(
     policy: Policy,
-    space: SearchSpace,
     tokens: Int[np.ndarray, "n L"],
     rewards: Float[np.ndarray, "n"],
     steps: int,
-    floor: float,
     rng: np.random.Generator,
 ) -> Policy:
     """The policy after so many steps up the rewards of architectures that it has drawn itself."""
     arguments.finite("rewards", rewards, len(tokens))
-    held, legal = torch.from_numpy(tokens), torch.from_numpy(legal_so_far(space, policy, tokens))
+    held, legal = torch.from_numpy(tokens), policy.legal(tokens)
     others = (rewards.sum() - rewards) / max(len(rewards) - 1, 1)
     gained = torch.from_numpy(((rewards - others) / (rewards.std() + 1e-9)).astype(np.float32))
     with torch.no_grad():
-        before = policy.log_probability(held, legal, floor).sum(1)
+        before = policy.log_probability(held, legal).sum(1)
 
     def loss(learner: Policy) -> torch.Tensor:
-        ratio = (learner.log_probability(held, legal, floor).sum(1) - before).exp()
+        ratio = (learner.log_probability(held, legal).sum(1) - before).exp()
         return -torch.minimum(ratio * gained, ratio.clamp(1 - CLIP, 1 + CLIP) * gained).mean()
 
-    return _learned(policy, space, loss, steps, floor, rng)
+    return _learned(policy, loss, steps, rng)
 
 
-def entropy(space: SearchSpace, policy: Policy, floor: float, rng: np.random.Generator, n: int = 1_000) -> float:
+def entropy(policy: Policy, rng: np.random.Generator, n: int = 1_000) -> float:
     """How many nats an architecture of the policy takes to tell, by n draws."""
-    drawn = Drawn(space, policy, rng, n, floor)
-    drawn.finish()
-    return -float(drawn.logs.sum(1).mean())
+    return -float(Drawn(policy, n, rng).finish().logs.sum(1).mean())
 
 
-def _learned(
-    policy: Policy,
-    space: SearchSpace,
-    loss: Callable[[Policy], torch.Tensor],
-    steps: int,
-    floor: float,
-    rng: np.random.Generator,
-) -> Policy:
+def _learned(policy: Policy, loss: Callable[[Policy], torch.Tensor], steps: int, rng: np.random.Generator) -> Policy:
     """The policy after steps down a loss, held up where its entropy falls below the floor.
 
     The gradient of entropy is that of minus the log probability of own draws, each by how much it is above their mean
     (the score function).
     """
-    learner = deepcopy(policy)
+    learner = policy.copied()
     optimizer = torch.optim.Adam(learner.parameters(), REFIT_RATE, fused=True)
-    least = LEAST_ENTROPY * entropy_of_the_law(space)
+    least = LEAST_ENTROPY * float(np.log(float(policy.space.size)))
     for step in range(steps):
         total = loss(learner)
-        if step % 5 == 0:
-            drawn = Drawn(space, learner, rng, DRAWS, floor)
-            drawn.finish()
-            missing = least + drawn.logs.sum(1).mean()
+        if step % WATCHED == 0:
+            drawn = Drawn(learner, DRAWS, rng).finish()
+            missing = least + float(drawn.logs.sum(1).mean())
         if missing > 0:
-            logs = _logs(space, learner, drawn.rows, floor).sum(1)
+            logs = _logs(learner, drawn.rows)
             above = logs.detach() - logs.detach().mean()
-            total = total + ENTROPY * min(float(missing), 1.0) * (above * logs).mean()
+            total = total + ENTROPY * min(missing, 1.0) * (above * logs).mean()
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
@@ -138,11 +124,6 @@ def _learned(
     return learner
 
 
-def entropy_of_the_law(space: SearchSpace) -> float:
-    """The logarithm of how many architectures there are, at most (nats)."""
-    return float(np.log(float(space.size)))
-
-
-def _logs(space: SearchSpace, policy: Policy, rows: Int[np.ndarray, "n L"], floor: float) -> torch.Tensor:
-    legal = torch.from_numpy(legal_so_far(space, policy, rows))
-    return policy.log_probability(torch.from_numpy(rows), legal, floor)
+def _logs(policy: Policy, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
+    """The log probability of each row, with a gradient."""
+    return policy.log_probability(torch.from_numpy(rows), policy.legal(rows)).sum(1)

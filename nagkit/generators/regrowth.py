@@ -12,7 +12,6 @@ from jaxtyping import Int
 from nagkit.diffusion.energy import Energy
 from nagkit.generators.guided_chain import GuidedChain
 from nagkit.generators.policy import Drawn, Policy
-from nagkit.space import SearchSpace
 
 
 class Regrowth(GuidedChain):
@@ -20,13 +19,10 @@ class Regrowth(GuidedChain):
 
     block, blocks = 8, 12
 
-    def __init__(
-        self, space: SearchSpace, policy: Policy, energy: Energy, n: int, floor: float, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, policy: Policy, energy: Energy, n: int, rng: np.random.Generator) -> None:
         super().__init__(energy, n, rng)
-        self._given = space, policy, rng, n, floor, energy.sums[self.direction]
-        self._now = Drawn(*self._given)
-        self._now.finish()
+        self._given = policy, n, rng, energy.sums[self.direction]
+        self._now = Drawn(*self._given).finish()
         self._start(self._now.rows)
 
     @property

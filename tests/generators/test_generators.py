@@ -45,6 +45,12 @@ class TestStubbornBelief(GeneratorContract):
         return MaskedDiffusion(SPACE, belief)
 
 
+class TestAutoregressive(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("autoregressive", SPACE)
+
+
 class TestUniformDiffusion(GeneratorContract):
     @pytest.fixture
     def generator(self):
@@ -159,7 +165,8 @@ def test_a_space_by_name_is_refused(name):
 
 
 def test_every_generator_has_its_contract_here():
-    assert GENERATORS == ("masked-diffusion", "exact-prior", "uniform-diffusion", "continuous-diffusion", "latent")
+    diffusion = ("masked-diffusion", "exact-prior", "uniform-diffusion", "continuous-diffusion")
+    assert (*diffusion, "latent", "autoregressive") == GENERATORS
 
 
 @pytest.mark.usefixtures("as_a_user")

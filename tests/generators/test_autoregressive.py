@@ -1,0 +1,264 @@
+"""A policy knows exactly how likely each architecture is, whatever the grammar; it learns, and follows guidance."""
+
+import itertools
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from scipy import special, stats
+
+import nagkit
+from blocks import ROWS, Blocks
+from nagkit.diffusion.energy import Energy
+from nagkit.errors import ArgumentError, DataDamagedError
+from nagkit.generators.autoregressive import AutoregressiveGenerator
+from nagkit.generators.graph_policy import GraphPolicy, load
+from nagkit.generators.policy import Drawn, odds_of
+from nagkit.generators.policy_training import entropy, refitted, reinforced, train, untrained
+from nagkit.generators.regrowth import Regrowth
+from nagkit.growth import Growth
+from nagkit.metrics import Metric, Objective
+from nagkit.space import UNDECIDED
+
+CELLS, GRAPHS = nagkit.space("nas-bench-201"), nagkit.space("nas-bench-101")
+ZEROS = Objective(Metric("zeros", "slots", "max"), lambda tokens: (tokens == 0).sum(1).astype(float))
+
+
+class Grown(Blocks):
+    """The tiny space as a graph of two nodes: a kernel first, a labelled edge, an operation."""
+
+    growth = Growth(2, {(0, 1): 2}, {0: 1}, first=(0,), always=((0, 1),))
+
+
+GROWN = Grown()
+
+
+@cache
+def noisy(space, seed=0):
+    """An untrained policy with strong opinions."""
+    policy = untrained(GraphPolicy, space, seed)
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=rng))
+    return policy
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def in_loops(policy, row):
+    """The log probability of one row by the definition: components, slots and symbols one after the other."""
+    partial, total = np.full((1, len(row)), UNDECIDED), 0.0
+    for place, slots in enumerate(policy.blocks):
+        weights, odds = odds_of(policy, partial, place)
+        shares, before = [], partial.copy()
+        for m in range(weights.shape[1]):
+            share, partial = np.exp(weights[0, m]), before.copy()
+            for s, slot in enumerate(slots):
+                legal = policy.space.legal_in(partial, slot)[0]
+                chances = [np.exp(odds[0, m, s, k]) if legal[k] else 0.0 for k in range(len(legal))]
+                chance = chances[row[slot]] / sum(chances)
+                share *= (1 - policy.floor) * chance + policy.floor / legal.sum()
+                partial[0, slot] = row[slot]
+            shares.append(share)
+        total += np.log(sum(shares))
+    return total
+
+
+# ------------------------------------------------------------------------------------------------------ likelihoods
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.2])
+@pytest.mark.parametrize("space", [CELLS, GRAPHS, GROWN], ids=lambda space: space.name)
+def test_log_probabilities_agree_with_loops(space, floor):
+    policy = noisy(space).copied()
+    policy.floor = floor
+    rows = space.sample(6, rng(1))
+    expected = [in_loops(policy, row) for row in rows]
+    np.testing.assert_allclose(AutoregressiveGenerator(policy).log_probability(rows), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("space", [CELLS, GROWN], ids=lambda space: space.name)
+def test_probabilities_of_all_architectures_add_up_to_one(space):
+    logs = AutoregressiveGenerator(noisy(space)).log_probability(space.all())
+    assert np.exp(logs).sum() == pytest.approx(1.0, abs=1e-4)
+    assert logs.std() > 0.5  # and they are far from equal
+
+
+def test_rows_are_drawn_as_often_as_they_are_likely():
+    drawn = Drawn(noisy(GROWN), 20_000, rng()).finish()
+    expected = np.exp(AutoregressiveGenerator(noisy(GROWN)).log_probability(ROWS))
+    found = np.bincount(GROWN.index(drawn.rows), minlength=len(ROWS))
+    assert stats.chisquare(found, expected / expected.sum() * found.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("space", [CELLS, GRAPHS, GROWN], ids=lambda space: space.name)
+def test_what_is_drawn_says_how_likely_it_was(space):
+    drawn = Drawn(noisy(space), 50, rng()).finish()
+    told = AutoregressiveGenerator(noisy(space)).log_probability(drawn.rows)
+    np.testing.assert_allclose(drawn.logs.sum(1), told, rtol=1e-4)
+    np.testing.assert_array_equal(drawn.logs, drawn.asked)
+
+
+@pytest.mark.parametrize("space", [CELLS, GRAPHS, GROWN], ids=lambda space: space.name)
+def test_a_block_follows_from_those_before_it_alone(space):
+    policy, rows = noisy(space), space.sample(8, rng())
+    for place, _ in enumerate(policy.blocks):
+        later = list(itertools.chain.from_iterable(policy.blocks[place:]))
+        open_ = rows.copy()
+        open_[:, later] = UNDECIDED
+        for one, other in zip(odds_of(policy, rows, place), odds_of(policy, open_, place), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_edges_of_a_row_depend_on_each_other():
+    """A mixture of Bernoullis can say that edges come together; one Bernoulli for each could not."""
+    policy = noisy(CELLS, 3)
+    rows = Drawn(policy, 20_000, rng()).finish().rows
+    weights, odds = odds_of(policy, rows[:1], 1)
+    absent = special.softmax(odds, axis=3)[0, :, :, 0]  # (M, S)
+    shares = np.exp(weights[0])
+    both = (shares * absent[:, 0] * absent[:, 1]).sum() - (shares @ absent[:, 0]) * (shares @ absent[:, 1])
+    assert abs(both) > 1e-4
+    same = (rows[:, 0] == rows[0, 0]).nonzero()[0]  # the rows with the same block before
+    none = rows[same][:, [1, 2]] == 0
+    assert np.cov(none.T.astype(float))[0, 1] == pytest.approx(both, abs=0.015)
+
+
+def test_a_floor_rules_nothing_out():
+    policy = noisy(CELLS).copied()
+    policy.floor = 0.25
+    logs = AutoregressiveGenerator(policy).log_probability(CELLS.all())
+    assert logs.min() >= 6 * np.log(0.25 / 5) - 1e-4
+
+
+# --------------------------------------------------------------------------------------------------------- guidance
+
+
+def test_what_is_guided_follows_the_law_of_the_policy_times_the_weight():
+    policy = noisy(CELLS)
+    energy = Energy(CELLS, nagkit.Guidance(1.5, [ZEROS]))
+    chain = Regrowth(policy, energy, 6_000, rng())
+    for _ in range(60):
+        chain._move()
+    rows = CELLS.all()
+    logs = AutoregressiveGenerator(policy).log_probability(rows) + energy.weight(rows, np.zeros(len(rows), dtype=int))
+    law = special.softmax(logs)
+    for slot in range(6):
+        expected = np.bincount(rows[:, slot], law, 5)
+        found = np.bincount(chain.rows[:, slot], minlength=5) / len(chain.rows)
+        np.testing.assert_allclose(found, expected, atol=0.03)
+    pairs = law @ (rows[:, [0]] == rows[:, [5]]).astype(float)[:, 0]
+    assert (chain.rows[:, 0] == chain.rows[:, 5]).mean() == pytest.approx(pairs, abs=0.03)
+
+
+# --------------------------------------------------------------------------------------------------------- learning
+
+
+def test_lessons_lead_to_the_law_of_the_space():
+    *_, last = train(GROWN, steps=150, seed=0)
+    logs = AutoregressiveGenerator(last.model).log_probability(ROWS)
+    law = special.softmax(GROWN.log_law(ROWS))
+    assert (law * (np.log(law) - logs)).sum() < 0.03  # nats between the laws
+
+
+@pytest.mark.parametrize("name", ["nas-bench-201", "nas-bench-101"])
+def test_the_policy_that_came_with_nagkit_has_the_law_of_its_space(name):
+    generator = nagkit.generator("autoregressive", nagkit.space(name))
+    rows = generator.space.sample(500, rng())
+    cross = -generator.log_probability(rows).mean()
+    assert cross - np.log(generator.space.size) < 0.15
+    assert entropy(generator.policy, rng()) == pytest.approx(np.log(generator.space.size), abs=0.2)
+
+
+def test_a_refit_makes_what_was_told_likelier_by_weight():
+    generator = nagkit.generator("autoregressive", CELLS)
+    rows, weights = CELLS.sample(10, rng()), np.array([1.0] * 5 + [0.0] * 5)
+    before = {name: each.clone() for name, each in generator.policy.state_dict().items()}
+    after = refitted(generator.policy, rows, weights, 30, rng())
+    gained = AutoregressiveGenerator(after).log_probability(rows) - generator.log_probability(rows)
+    assert gained[:5].min() > 1 and gained[:5].mean() > gained[5:].mean() + 1
+    assert all(torch.equal(each, before[name]) for name, each in generator.policy.state_dict().items())
+
+
+def test_the_policy_gradient_leads_to_what_is_rewarded():
+    policy = nagkit.generator("autoregressive", CELLS).policy
+    means = []
+    for seed in range(6):
+        rows = Drawn(policy, 100, rng(seed)).finish().rows
+        means.append(ZEROS.values(rows).mean())
+        policy = reinforced(policy, rows, ZEROS.values(rows), 6, rng(seed))
+    assert means[-1] > means[0] + 1
+
+
+def test_equal_rewards_teach_nothing():
+    policy = nagkit.generator("autoregressive", CELLS).policy
+    rows = Drawn(policy, 50, rng()).finish().rows
+    after = reinforced(policy, rows, np.ones(50), 5, rng())
+    for one, other in zip(policy.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_entropy_is_held_up():
+    """Even when one architecture alone is shown, over and over."""
+    policy, row = nagkit.generator("autoregressive", CELLS).policy, CELLS.sample(1, rng())
+    for seed in range(4):
+        policy = refitted(policy, row, np.ones(1), 50, rng(seed))
+    assert entropy(policy, rng()) > 1.5
+
+
+def test_the_same_seed_learns_the_same_and_leaves_global_randomness_alone():
+    before = torch.random.get_rng_state()
+    (one,), (other,) = (list(train(GROWN, steps=1, seed=4)) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [([-1.0, 1.0], "from 0, and some"), ([0.0, 0.0], "some of them above"), ([np.nan, 1.0], "must be finite")],
+)
+def test_weights_that_are_none_are_refused(wrong, said):
+    with pytest.raises(ArgumentError, match=said):
+        refitted(noisy(CELLS), CELLS.sample(2, rng()), np.array(wrong), 1, rng())
+
+
+# ------------------------------------------------------------------------------------------------------------ files
+
+
+def test_weights_come_back_from_their_file(tmp_path):
+    file, rows = tmp_path / "w.safetensors", CELLS.sample(20, rng())
+    noisy(CELLS).save(file, "made here")
+    again = AutoregressiveGenerator(load(file, CELLS)).log_probability(rows)
+    np.testing.assert_allclose(again, AutoregressiveGenerator(noisy(CELLS)).log_probability(rows), atol=0.05)
+
+
+def test_a_file_of_another_space_or_other_arrays_is_refused(tmp_path):
+    file = tmp_path / "w.safetensors"
+    noisy(CELLS).save(file, "made here")
+    with pytest.raises(ArgumentError, match="has one of nas-bench-201"):
+        load(file, GRAPHS)
+    nagkit.weights.write(file, {"a": np.zeros(3)}, {"space": "nas-bench-201"})
+    with pytest.raises(DataDamagedError, match="`nagkit train autoregressive --space nas-bench-201` makes it anew"):
+        load(file, CELLS)
+
+
+def test_spaces_whose_graphs_do_not_grow_are_refused():
+    with pytest.raises(ArgumentError, match="space must have graphs that grow node by node; 'mobilenet-v3' has no"):
+        GraphPolicy(nagkit.space("mobilenet-v3"))
+
+
+def test_frames_show_the_odds_of_the_next_node():
+    """The probabilities of the next block are those with which it is then decided."""
+    policy = noisy(CELLS)
+    _, frame, *_ = AutoregressiveGenerator(policy).frames(4_000, nagkit.Guidance(), rng())
+    rows = Drawn(policy, 40_000, rng(1)).finish().rows
+    for symbol in range(5):
+        of_those = frame.tokens[:, 0] == symbol
+        if of_those.any():
+            told = frame.probability[of_those.argmax(), [1, 2]]  # (2, K)
+            found = (rows[rows[:, 0] == symbol][:, [1, 2], None] == np.arange(5)).mean(0)
+            np.testing.assert_allclose(told, found, atol=0.04)
