@@ -29,6 +29,11 @@ LOOKS = {
     "conv1x1-bn-relu": Look("conv 1×1", "#56B4E9", "solid"),
     "conv3x3-bn-relu": Look("conv 3×3", "#0072B2", "solid", 3.0),
     "maxpool3x3": Look("max pool 3×3", "#009E73", "dashdot"),
+    "conv3x3": Look("conv 3×3", "#0072B2", "solid", 1.5),
+    "sepconv3x3": Look("sep conv 3×3", "#56B4E9", "dash", 1.5),
+    "conv5x5": Look("conv 5×5", "#0072B2", "solid", 3.0),
+    "sepconv5x5": Look("sep conv 5×5", "#56B4E9", "dash", 3.0),
+    "avgpool3x3": Look("mean pool 3×3", "#E69F00", "dot"),
 }
 # Blocks of MobileNetV3: the kernel is the colour, the expansion the outline.
 LOOKS |= {

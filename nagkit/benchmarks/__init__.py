@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from nagkit import arguments
-from nagkit.benchmarks import digits, mobilenet_v3, nas_bench_101, nas_bench_201
+from nagkit.benchmarks import digits, enas, mobilenet_v3, nas_bench_101, nas_bench_201
 from nagkit.benchmarks.benchmark import Benchmark  # before the function below, whose name its module would take
 from nagkit.benchmarks.registry import present
 from nagkit.benchmarks.surrogate import Surrogate
@@ -15,7 +15,7 @@ TABLES = (
     *(f"digits/{name}" for name in digits.TABLES),
     *(f"nas-bench-201/{dataset}" for dataset in nas_bench_201.DATASETS),
 )
-SURROGATES = {source.NAME: source for source in (nas_bench_101, mobilenet_v3)}
+SURROGATES = {source.NAME: source for source in (nas_bench_101, mobilenet_v3, enas)}
 NAMES = (*TABLES, *SURROGATES)
 
 
@@ -24,9 +24,9 @@ def benchmark(name: str) -> Table | Surrogate:
 
     ``"digits/mid8"`` and ``"digits/hard8"`` come with nagkit, and so do the small tables that ``worlds`` names.
     ``"nas-bench-201/cifar10"``, ``"…/cifar100"`` and ``"…/imagenet16-120"`` are made at first use from public files
-    (about 10 MB), which are downloaded where they are not here yet. So are ``"nas-bench-101/cifar10"`` and
-    ``"mobilenet-v3/imagenet"``, each a ``Surrogate``: most of their values are predicted, and say so. Raises
-    ``DataMissingError``, which names every way to get the files, when that fails.
+    (about 10 MB), which are downloaded where they are not here yet. So are ``"nas-bench-101/cifar10"``,
+    ``"mobilenet-v3/imagenet"`` and ``"enas/cifar10"``, each a ``Surrogate``: most of their values are predicted, and
+    say so. Raises ``DataMissingError``, which names every way to get the files, when that fails.
     """
     of_a_world = isinstance(name, str) and name.startswith(f"digits/{digits.FAMILY}")
     name = arguments.one_of("benchmark", name, (worlds() or [name]) if of_a_world else NAMES)

@@ -16,7 +16,7 @@ from nagkit.benchmarks import registry
 from nagkit.benchmarks.linear import Linear
 from nagkit.benchmarks.mobilenet_v3_models import OFFICIAL_FROM, SPACE
 from nagkit.benchmarks.mobilenet_v3_records import TIMED
-from nagkit.benchmarks.surrogate import Error, Fit, Part, Surrogate, cross_validated, kept, measured_among, place
+from nagkit.benchmarks.surrogate import Error, Fit, Part, Surrogate, cross_validated, exact, kept, measured_among, place
 from nagkit.metrics import Metric
 
 VERSION = 1  # raised when a model changes, so that it is fitted again
@@ -67,7 +67,7 @@ def _parts(arrays: Mapping[str, np.ndarray]) -> list[Part]:
         Part(("accuracy_measured",), among, measured, False),
         Part(("accuracy_ofa",), partial(models.official, layers=layers), measured, True),
         Part(timings, partial(models.latencies, model=linear["latency"]), timed, True),
-        *(Part((name,), partial(models.costs, name=name), both, True) for name in ("params", "flops")),
+        *(Part((name,), partial(exact, name=name, space=SPACE), both, True) for name in ("params", "flops")),
     ]
 
 

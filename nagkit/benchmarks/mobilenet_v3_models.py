@@ -27,12 +27,6 @@ SIDES = np.array(RESOLUTIONS)
 OFFICIAL_FROM = 160  # px: below, the official predictor errs by other amounts than above
 
 
-def costs(tokens: Int[np.ndarray, "n L"], name: str) -> Float[np.ndarray, "n 1"]:
-    """Exact ``"params"`` or ``"flops"`` in millions."""
-    count = SPACE.params if name == "params" else SPACE.flops
-    return count(tokens)[:, None] / 1e6
-
-
 def accuracies(tokens: Int[np.ndarray, "n L"], model: Linear) -> Float[np.ndarray, "n 1"]:
     """The accuracy in percent that a model of the log of the error expects."""
     return np.round(100 - np.exp(-model.values(accuracy_features(tokens))), DIGITS)

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit.benchmarks import readers, registry
-from nagkit.benchmarks.perceptron import Layers, Perceptron
-from nagkit.benchmarks.surrogate import Error, Fit, Part, Surrogate, folds, kept, measured_among, place
+from nagkit.benchmarks.perceptron import Perceptron
+from nagkit.benchmarks.surrogate import Error, Fit, Part, Surrogate, exact, folds, kept, measured_among, place
 from nagkit.errors import DataDamagedError
 from nagkit.metrics import Metric
 from nagkit.spaces.nas_bench_101 import NasBench101, notation
@@ -26,7 +26,6 @@ NAME = "nas-bench-101/cifar10"
 SPACE = NasBench101()
 DIGITS = 6  # decimals; what arithmetic adds beyond them depends on how many cells are asked for at once
 SAME = "graph"  # the identity under which the benchmark counts cells as one
-LAYERS = 3
 CHANCE = 10.0  # percent
 LICENCE = "none stated, NAS-Bench-101 itself: Apache-2.0; fetched on request and kept on this machine"
 
@@ -116,22 +115,14 @@ def features(cells: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n f"]:
     return np.concatenate([SPACE.features(cells), SPACE.one_hot(cells), costs], axis=1)
 
 
-def exact(cells: Int[np.ndarray, "n L"], name: str) -> Float[np.ndarray, "n 1"]:
-    """Exact ``"params"`` or ``"flops"`` in millions."""
-    count = SPACE.params if name == "params" else SPACE.flops
-    return count(cells)[:, None] / 1e6
-
-
 def _parts(arrays: Mapping[str, np.ndarray]) -> list[Part]:
     """Where the values of each metric come from."""
     cells = arrays["cells"].astype(np.int64)
-    layers: Layers = [(arrays[f"layers.{n}.weights"], arrays[f"layers.{n}.biases"]) for n in range(LAYERS)]
-    model = Perceptron(arrays["centre"], arrays["spread"], arrays["target"], layers)
     among = partial(measured_among, rows=cells, values=arrays["measured"], space=SPACE)
     return [
         Part(("test_accuracy", "train_time"), among, cells, False, SAME),
-        Part(("test_accuracy_surrogate",), partial(accuracies, model=model), cells, True, SAME),
-        *(Part((name,), partial(exact, name=name), cells, True) for name in ("params", "flops")),
+        Part(("test_accuracy_surrogate",), partial(accuracies, model=Perceptron.of(arrays)), cells, True, SAME),
+        *(Part((name,), partial(exact, name=name, space=SPACE), cells, True) for name in ("params", "flops")),
     ]
 
 
@@ -139,11 +130,8 @@ def _fit() -> Fit:
     """The measurements, the model fitted to all of them, and its error where it was not fitted."""
     measured = records()
     cells, found = SPACE.canonical(measured.cells, SAME), errors(measured)
-    model = fitted(cells, measured.accuracy)
     arrays = {"cells": cells.astype(np.int32), "measured": np.stack([measured.accuracy, measured.seconds], axis=1)}
-    arrays |= {"centre": model.centre, "spread": model.spread, "target": model.target}
-    for n, (weights, biases) in enumerate(model.layers):
-        arrays |= {f"layers.{n}.weights": weights, f"layers.{n}.biases": biases}
+    arrays |= fitted(cells, measured.accuracy).arrays()
     return Fit(
         name=NAME,
         space=SPACE.name,

@@ -4,7 +4,7 @@ Notation: n rows, f features.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,20 @@ class Perceptron:
         centre, target = features.mean(0), np.array([targets.mean(), targets.std()])
         layers = _trained(_standard(features, centre, spread), (targets - target[0]) / target[1])
         return cls(centre, spread, target, layers)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> "Perceptron":
+        """The network of arrays as ``arrays`` gives them; there may be others among these."""
+        count = sum(name.startswith("layers.") for name in arrays) // 2
+        layers = [(arrays[f"layers.{n}.weights"], arrays[f"layers.{n}.biases"]) for n in range(count)]
+        return cls(arrays["centre"], arrays["spread"], arrays["target"], layers)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All its numbers by name, for a file."""
+        found = {"centre": self.centre, "spread": self.spread, "target": self.target}
+        for n, (weights, biases) in enumerate(self.layers):
+            found |= {f"layers.{n}.weights": weights, f"layers.{n}.biases": biases}
+        return found
 
     def values(self, features: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n"]:
         """The targets that these features let expect."""

@@ -216,6 +216,12 @@ def measured_among(
     return np.where(here[:, None], values[place], np.nan)
 
 
+def exact(tokens: Int[np.ndarray, "n L"], name: str, space: SearchSpace) -> Float[np.ndarray, "n 1"]:
+    """Exact ``"params"`` or ``"flops"`` in millions, of as many classes as is usual in the space."""
+    count: Callable[..., np.ndarray] = space.params if name == "params" else space.flops
+    return count(tokens)[:, None] / 1e6
+
+
 def numbers(space: SearchSpace, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n"]:
     """One number for each row: its place among all combinations of symbols, or where they are too many, a digest."""
     radices = space.radices.tolist()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.space import Architecture
+from nagkit.spaces.enas import Enas
 from nagkit.spaces.mobilenet_v3 import WIDTHS, MobileNetV3
 from nagkit.spaces.nas_bench_101 import NasBench101
 from nagkit.spaces.nas_bench_201 import CELL_EDGES, SYMBOLS, NasBench201
@@ -132,13 +133,17 @@ def _of_another_space(architecture: Architecture, classes: int) -> Network:
         from nagkit.networks.nas_bench_101 import nas_bench_101
 
         return nas_bench_101(architecture, classes)
+    if architecture.space == Enas.name:
+        from nagkit.networks.enas import enas
+
+        return enas(architecture, classes)
     if architecture.space in MOBILENETS:
         from nagkit.networks.mobilenet import mobilenet
 
         return mobilenet(architecture, classes)
     raise ArgumentError(
         f"architecture must belong to one of the spaces {NasBench201.name!r}, {NasBench101.name!r}, "
-        f"{', '.join(map(repr, MOBILENETS))}; got one of {architecture.space!r}."
+        f"{Enas.name!r}, {', '.join(map(repr, MOBILENETS))}; got one of {architecture.space!r}."
     )
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from nagkit import arguments
 from nagkit.space import SearchSpace
+from nagkit.spaces.enas import Enas
 from nagkit.spaces.mobilenet_v3 import MobileNetV3
 from nagkit.spaces.nas_bench_101 import NasBench101
 from nagkit.spaces.nas_bench_201 import NasBench201
@@ -12,6 +13,7 @@ from nagkit.spaces.nas_bench_201 import NasBench201
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "nas-bench-101": NasBench101,
     "nas-bench-201": NasBench201,
+    "enas": Enas,
     "mobilenet-v3": MobileNetV3,
     "mobilenet-v3-w1.2": partial(MobileNetV3, 1.2),
 }
@@ -20,6 +22,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
 def space(name: str) -> SearchSpace:
     """The search space of this name.
 
-    ``"nas-bench-101"``, ``"nas-bench-201"``, ``"mobilenet-v3"``, or ``"mobilenet-v3-w1.2"``, 1.2 times as wide.
+    ``"nas-bench-101"``, ``"nas-bench-201"``, ``"enas"``, ``"mobilenet-v3"``, or ``"mobilenet-v3-w1.2"``, 1.2 times as
+    wide.
     """
     return SPACES[arguments.one_of("space", name, SPACES)]()

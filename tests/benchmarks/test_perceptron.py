@@ -31,6 +31,13 @@ def test_layers_are_applied_as_written():
         np.testing.assert_allclose(found, values[0])
 
 
+def test_it_comes_back_from_its_arrays_among_others():
+    features, targets = data(n=300)
+    model = Perceptron.fitted(features, targets)
+    again = Perceptron.of({"others": features, **model.arrays()})
+    assert np.array_equal(again.values(features), model.values(features))
+
+
 def test_it_learns_what_no_line_can_tell():
     features, targets = data()
     model = Perceptron.fitted(features[:1_200], targets[:1_200])

