@@ -85,7 +85,7 @@ def test_a_race_over_a_surrogate_says_its_error_and_what_regret_is_relative_to(u
     ), "the best that any found was found by one of them"
     shown = html.unescape((folder / "report.html").read_text())
     assert error.held_out in shown
-    assert "surrogate ±0.91 %" in shown
+    assert f"surrogate ±{error.mae:.2g} %" in shown
     assert "architectures that any entrant of this race asked for; its best is not the best of all" in shown
     assert "queries of it to the end of bayesian::mutation" in shown
     assert not [name for name in figures if name.startswith("enumeration") or "optimum" in name]

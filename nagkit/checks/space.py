@@ -48,6 +48,13 @@ class SpaceContract:
         assert np.array_equal(space.check(tokens), tokens)
         assert all(space.faults(row) == () for row in tokens)
 
+    def test_its_graphs_grow_by_every_slot_once(self, space):
+        if (growth := space.growth) is None:
+            pytest.skip(f"graphs of {space.name} do not grow node by node")
+        assert sorted(slot for slots in growth.blocks for slot in slots) == list(range(len(space.slots)))
+        assert len(growth.grown) == len(growth.blocks)
+        assert all(0 <= v < w < growth.nodes for v, w in [*growth.edges, *growth.always])
+
     def test_nothing_is_trimmed_from_what_is_legal(self, space, tokens):
         assert np.array_equal(space.trimmed(tokens), tokens)
 

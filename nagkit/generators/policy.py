@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import chain
-from typing import Self
 
 import numpy as np
 import torch
@@ -43,7 +42,7 @@ class Policy(nn.Module, ABC):
         """The odds of all blocks of complete rows (n, L)."""
         return [self.block(rows, place) for place in range(len(self.blocks))]
 
-    def copied(self) -> Self:
+    def copied(self) -> "Policy":
         """Another with the same weights, of the same space."""
         return deepcopy(self, {id(self.space): self.space})
 
@@ -90,7 +89,7 @@ class Drawn:
         self.rows = np.full((n, len(policy.order)), UNDECIDED)
         self.logs, self.asked = np.zeros((2, n, len(policy.blocks)))
 
-    def finish(self, place: int = 0) -> Self:
+    def finish(self, place: int = 0) -> "Drawn":
         """Draw all blocks from this one on; what was in them is drawn anew."""
         self.rows[:, [slot for slots in self.policy.blocks[place:] for slot in slots]] = UNDECIDED
         for each in range(place, len(self.policy.blocks)):

@@ -25,7 +25,7 @@ STEPS, BATCH, RATE = 1_000, 256, 4e-3
 REFIT_RATE = 3e-3
 CLIP = 0.2  # how far the ratio of probabilities may leave 1
 LEAST_ENTROPY = 0.35  # of that of the law of the space, below which entropy is wished for
-ENTROPY = 0.3  # how much, for each nat below
+ENTROPY = 1.0  # how much, for each nat below
 DRAWS, WATCHED = 64, 5  # by which entropy is told, and after how many steps again
 
 Learner = TypeVar("Learner", bound=Policy)
@@ -116,7 +116,7 @@ def _learned(policy: Policy, loss: Callable[[Policy], torch.Tensor], steps: int,
         if missing > 0:
             logs = _logs(learner, drawn.rows)
             above = logs.detach() - logs.detach().mean()
-            total = total + ENTROPY * min(missing, 1.0) * (above * logs).mean()
+            total = total + ENTROPY * missing * (above * logs).mean()
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)

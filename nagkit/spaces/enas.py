@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.graphs import Graphs
+from nagkit.growth import Growth
 from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES
@@ -57,6 +58,12 @@ class Enas(SearchSpace):
     slots = _slots()
     operations = ("input", "output", *OPERATIONS)
     identities = ("string",)
+    growth = Growth(
+        NODES + 1,
+        {pair: int(slot) for pair, slot in zip(PAIRS, _OF_PAIR, strict=True)},
+        {node: int(slot) for node, slot in enumerate(_OF_NODE, start=1)},
+        always=_CHAIN[:-1],
+    )
 
     def decode(self, row: Any) -> Architecture:
         """The architecture of one row; its text names each node and, in brackets, what it skips to."""

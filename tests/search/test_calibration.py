@@ -37,7 +37,7 @@ def again(archive, values):
 
 def same(one, other):
     """Whether two rounds say the same."""
-    parts = ("number", "before", "labels", "within", "factors", "widths")
+    parts = ("number", "known", "labels", "within", "factors", "widths")
     return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in parts)
 
 
