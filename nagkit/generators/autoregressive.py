@@ -76,5 +76,5 @@ class AutoregressiveGenerator(FramedGenerator):
         weights, odds = odds_of(self.policy, tokens, place)
         slots = list(self.policy.blocks[place])
         each = special.softmax(np.where(legal[:, None, slots], odds, -np.inf), axis=3)
-        open_[:, slots] = np.einsum("nm,nmsk->nsk", np.exp(weights), each)
+        open_[:, slots] = np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
         return np.where(held == UNDECIDED, open_, held == np.arange(open_.shape[2]))

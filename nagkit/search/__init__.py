@@ -23,6 +23,7 @@ _PLACES = {  # name -> module, class
     "bayesian": ("bayesian", "BayesianSearch"),
     "guided": ("guided", "GuidedSearch"),
     "latent": ("latent", "LatentSearch"),
+    "policy": ("policy", "PolicySearch"),
     "tpe": ("optuna_search", "ParzenSearch"),
     "nsga-ii": ("optuna_search", "GeneticSearch"),
 }

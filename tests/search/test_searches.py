@@ -50,6 +50,8 @@ def test_a_search_is_a_search(name):
 
 
 def test_a_small_space_is_asked_for_to_its_end_and_then_no_more(name):
+    if name == "policy":
+        pytest.skip("there are no weights for the small space")
     space, options = Blocks(), {"published": True} if name == "latent" else {}  # for which there are no weights
     made = search(name, space, [Objective(COUNT, symbols)], seed=0, **options)
     assert len(np.unique(walk(made, 3, batch=10), axis=0)) == space.size
