@@ -29,6 +29,7 @@ LOOKS = {
     "conv1x1-bn-relu": Look("conv 1×1", "#56B4E9", "solid"),
     "conv3x3-bn-relu": Look("conv 3×3", "#0072B2", "solid", 3.0),
     "maxpool3x3": Look("max pool 3×3", "#009E73", "dashdot"),
+    "relu-sepconv3x3-bn": Look("separable 3×3", "#0072B2", "solid"),
 }
 # Blocks of MobileNetV3: the kernel is the colour, the expansion the outline.
 LOOKS |= {
