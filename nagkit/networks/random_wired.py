@@ -81,4 +81,5 @@ def random_wired(architecture: Architecture, classes: int, skeleton: Skeleton) -
         Wiring(architecture, before, after, stride=1 + (number > 0 and number % skeleton.cells == 0))
         for number, (_, before, after) in enumerate(cells(skeleton))
     ]
-    return Network(stem, nn.Sequential(*body), head, nn.Linear(last, classes))
+    network = Network(stem, nn.Sequential(*body), head, nn.Linear(last, classes))
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth faster on a CPU
