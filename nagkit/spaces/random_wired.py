@@ -32,11 +32,11 @@ SIZES = (8, 12, 16, 32)  # nodes, of the spaces that have a name in ``nagkit.spa
 _SURE = 70.0  # the largest logarithm of odds
 _DEGREES = 6  # from so many edges in or out on, nodes count as alike
 _SAMPLE = 1000  # architectures that say how much trends vary
-_TEXT = re.compile(r"(?:-|\d+(?: \d+)*)(?:\|(?:-|\d+(?: \d+)*))*")
+_TEXT = re.compile(r"(?:-|\d\d?(?: \d\d?)*)(?:\|(?:-|\d\d?(?: \d\d?)*))*")
 
 
 class RandomWired(SearchSpace):
-    """All sets of edges between N nodes that hold so many edges: from 1.8e4 (N = 6) to 2e134 (N = 32).
+    """All sets of edges between N nodes that hold so many edges: from 42 (N = 4) to 2e134 (N = 32).
 
     Args:
         nodes: N, 4 to 32
@@ -207,7 +207,8 @@ class RandomWired(SearchSpace):
 
     @cached_property
     def _spread(self) -> Float[np.ndarray, "5"]:
-        return self.structure(self.sample(_SAMPLE, np.random.default_rng(0))).summary().std(0)
+        spread = self.structure(self.sample(_SAMPLE, np.random.default_rng(0))).summary().std(0)
+        return np.where(spread > 0, spread, 1.0)  # narrow limits may leave one of them no choice
 
     def params(
         self, tokens: Int[np.ndarray, "n L"], classes: int = 10, skeleton: Skeleton = PUBLISHED
@@ -250,8 +251,8 @@ class RandomWired(SearchSpace):
 
 
 class Structure(NamedTuple):
-    """Edges, and of every node how many lie on the longest and the shortest way to it from the input, and how many ways
-    there are.
+    """Edges between nodes, and of every node how many are on the longest and on the shortest path from the input to it,
+    and how many such paths there are.
     """
 
     edges: Bool[np.ndarray, "n N N"]
@@ -285,7 +286,7 @@ class Structure(NamedTuple):
 
 
 def _along_paths(on: Bool[np.ndarray, "n N N"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every node (n, N) the edges on the longest and the shortest way from a node that the input feeds; the ways."""
+    """What ``Structure`` says of paths, node by node (n, N): the longest, the shortest, how many."""
     longest, shortest = np.zeros((2, *on.shape[:2]), dtype=np.int64)
     paths = np.ones(on.shape[:2])
     for j in range(1, on.shape[1]):

@@ -155,7 +155,9 @@ def test_a_text_gives_of_each_node_those_that_lead_to_it():
     assert architecture.edges == {(0, 1), (1, 2), (1, 3), (2, 3), (0, 4), (3, 5), (4, 5)}
 
 
-@pytest.mark.parametrize("text", ["-|0|0 1", "-|0|0 1|-|-", "0|-|-|-", "-|1|0|0", "-|0,1|0|0", "-|0|0 4|-"])
+@pytest.mark.parametrize(
+    "text", ["-|0|0 1", "-|0|0 1|-|-", "0|-|-|-", "-|1|0|0", "-|0,1|0|0", "-|0|0 4|-", "-|-|-|" + "9" * 5000]
+)
 def test_other_texts_are_refused(text):
     with pytest.raises(ArgumentError, match="architectures must be of random-wired-4"):
         SMALL.encode([text])
@@ -168,6 +170,11 @@ def test_too_many_edges_are_a_fault():
 def test_trends_have_a_spread_of_one_together():
     for space in OTHERS:
         assert space.trends(space.sample(4000, np.random.default_rng(1))).var(0).sum() == pytest.approx(1, abs=0.2)
+
+
+def test_trends_are_finite_where_the_limits_leave_hardly_a_choice():
+    space = RandomWired(32, (495, 496))
+    assert np.isfinite(space.trends(space.sample(20, np.random.default_rng(0)))).all()
 
 
 def test_costs_follow_edges_and_nodes_fed_by_hand():
