@@ -39,6 +39,7 @@ _PARTS = (
     "report",
     "search",
     "spaces",
+    "wirings",
 )
 __all__ = ["__version__", "space", *sorted(_PLACES)]  # noqa: PLE0604
 

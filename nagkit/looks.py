@@ -34,6 +34,7 @@ LOOKS = {
     "conv5x5": Look("conv 5×5", "#0072B2", "solid", 3.0),
     "sepconv5x5": Look("sep conv 5×5", "#56B4E9", "dash", 3.0),
     "avgpool3x3": Look("mean pool 3×3", "#E69F00", "dot"),
+    "relu-sepconv3x3-bn": Look("separable 3×3", "#0072B2", "solid"),
 }
 # Blocks of MobileNetV3: the kernel is the colour, the expansion the outline.
 LOOKS |= {

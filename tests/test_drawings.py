@@ -17,7 +17,7 @@ from nagkit.space import UNDECIDED, Architecture
 from nagkit.spaces import space
 
 CELLS = space("nas-bench-201")
-SPACES = ("nas-bench-201", "nas-bench-101", "enas", "mobilenet-v3")
+SPACES = ("nas-bench-201", "nas-bench-101", "enas", "mobilenet-v3", "random-wired-8")
 row = st.lists(st.integers(0, 4), min_size=6, max_size=6)
 
 

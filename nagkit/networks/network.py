@@ -21,6 +21,7 @@ from nagkit.spaces.enas import Enas
 from nagkit.spaces.mobilenet_v3 import WIDTHS, MobileNetV3
 from nagkit.spaces.nas_bench_101 import NasBench101
 from nagkit.spaces.nas_bench_201 import CELL_EDGES, SYMBOLS, NasBench201
+from nagkit.spaces.random_wired import FAMILY
 from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES, PUBLISHED, Skeleton
 
 MOBILENETS = tuple(MobileNetV3(width).name for width in WIDTHS)
@@ -111,7 +112,8 @@ def build(
     """The network of an architecture, with initial weights that depend on nothing but the seed.
 
     Args:
-        skeleton: what is around a cell of NAS-Bench-201; the networks of other spaces have one of their own
+        skeleton: what is around a cell of NAS-Bench-201 or a random wiring; the networks of other spaces have one of
+            their own
         prune: leave out the operations that lie on no path from input to output. They cost time and parameters but,
             for the same weights, do not change the output; the parameter counts of the benchmark keep them. One
             seed gives different initial weights with and without them, because they draw theirs as well.
@@ -124,11 +126,11 @@ def build(
         if architecture.space == NasBench201.name:
             network = _of_cells(edges(architecture, prune), classes, skeleton)
         else:
-            network = _of_another_space(architecture, classes)
+            network = _of_another_space(architecture, classes, skeleton)
     return initialise(network.to_empty(device="cpu"), seed)
 
 
-def _of_another_space(architecture: Architecture, classes: int) -> Network:
+def _of_another_space(architecture: Architecture, classes: int, skeleton: Skeleton) -> Network:
     if architecture.space == NasBench101.name:
         from nagkit.networks.nas_bench_101 import nas_bench_101
 
@@ -141,9 +143,13 @@ def _of_another_space(architecture: Architecture, classes: int) -> Network:
         from nagkit.networks.mobilenet import mobilenet
 
         return mobilenet(architecture, classes)
+    if architecture.space.startswith(f"{FAMILY}-"):
+        from nagkit.networks.random_wired import random_wired
+
+        return random_wired(architecture, classes, skeleton)
     raise ArgumentError(
         f"architecture must belong to one of the spaces {NasBench201.name!r}, {NasBench101.name!r}, "
-        f"{Enas.name!r}, {', '.join(map(repr, MOBILENETS))}; got one of {architecture.space!r}."
+        f"{Enas.name!r}, {', '.join(map(repr, MOBILENETS))}, '{FAMILY}-…'; got one of {architecture.space!r}."
     )
 
 
@@ -192,8 +198,8 @@ def initialise(network: Network, seed: int) -> Network:
             bound = 1 / math.sqrt(module.weight[0].numel())
             for parameter in module.parameters(recurse=False):
                 nn.init.uniform_(parameter, -bound, bound, generator=generator)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()  # ones and zeros, nothing random
+        elif callable(reset := getattr(module, "reset_parameters", None)):
+            reset()  # ones and zeros, nothing random
     return network
 
 

@@ -22,7 +22,7 @@ LAYERS = (
     },
     {"nagkit.log", "nagkit.metrics", "nagkit.space"},
     {"nagkit.spaces"},
-    {"nagkit.benchmarks", "nagkit.networks", "nagkit.predictors"},
+    {"nagkit.benchmarks", "nagkit.networks", "nagkit.predictors", "nagkit.wirings"},
     {"nagkit.diffusion", "nagkit.generators"},
     {"nagkit.search", "nagkit.supernet"},
     {
