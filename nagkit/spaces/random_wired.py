@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.graphs import Graphs
+from nagkit.growth import Growth
 from nagkit.sketch import Sketch
 from nagkit.space import UNDECIDED, Architecture, SearchSpace, Slot
 from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES, PUBLISHED, Skeleton
@@ -57,6 +58,8 @@ class RandomWired(SearchSpace):
         self.name = f"{FAMILY}-{self.nodes}{limits}"
         target, source = np.tril_indices(self.nodes, -1)
         self.source, self.target = source, target  # (L,) of the edge of each slot
+        pairs = zip(source.tolist(), target.tolist(), strict=True)
+        self.growth = Growth(self.nodes, {pair: slot for slot, pair in enumerate(pairs)}, {})
 
     @cached_property
     def size(self) -> int:

@@ -14,6 +14,7 @@ LAYERS = (
         "nagkit.executors",
         "nagkit.files",
         "nagkit.graphs",
+        "nagkit.growth",
         "nagkit.layout",
         "nagkit.owner",
         "nagkit.sketch",

@@ -49,14 +49,24 @@ def test_the_example_of_latent_variables_finds_what_is_near():
     assert len(differing) == 3 and max(differing) <= 3
 
 
+def test_the_examples_of_growing_tell_likelihoods_and_draw_what_is_good():
+    logs = [float(each) for each in printed_by(3).strip(" []\n").split()]
+    assert len(logs) == 4 and np.mean(logs) == np.clip(np.mean(logs), -16, -13)
+    rows = np.array([each.strip("[] ").split() for each in printed_by(4).strip().splitlines()], dtype=int)
+    table = nagkit.benchmark("digits/mid8")
+    cells = table.known("val_accuracy")
+    values = table.look_up(table.space.check(rows), "val_accuracy")
+    assert np.nanmean(values) > np.nanmean(table.look_up(cells, "val_accuracy"))
+
+
 def test_the_example_of_transfer_finds_a_cell():
-    text = printed_by(3).strip()
+    text = printed_by(5).strip()
     assert len(nagkit.space("nas-bench-201").encode([text])) == 1
 
 
 def test_the_example_of_search_stays_within_its_limit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "latency_cpu" in printed_by(4)
+    assert "latency_cpu" in printed_by(6)
     told = Run.open("runs/first.sqlite").told()
     assert len(told) == 100
     table = nagkit.benchmark("digits/mid8")
