@@ -22,7 +22,7 @@ UPDATES = ("refit", "gradient")
 DRAWS = 200  # candidates for each question
 ELITE = 10  # labels that a refit learns from
 STEPS = {"refit": 20, "gradient": 8}  # of an update
-FLOOR = 0.05  # the share of each choice that is uniform
+FLOOR = 0.15  # the share of each choice that is uniform
 ATTEMPTS = 10  # to draw what is new, before a random architecture is asked for
 
 
