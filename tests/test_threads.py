@@ -17,8 +17,7 @@ from nagkit.threads import one_thread
 def threads():
     """How many threads each library of linear algebra uses now."""
     scipy.linalg.cholesky(np.eye(2))
-    found = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-    return found | {"torch": torch.get_num_threads()}
+    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
 
 def test_there_is_one_thread_inside_and_as_many_as_before_afterwards():
@@ -27,6 +26,20 @@ def test_there_is_one_thread_inside_and_as_many_as_before_afterwards():
         with one_thread():
             assert set(threads().values()) == {1}
         assert threads() == before
+
+
+def test_pytorch_has_one_thread_inside_in_each_thread_that_enters():
+    def inside():
+        torch.get_num_threads()  # asked for the first time in a thread it takes the number of whoever set it last
+        torch.set_num_threads(2)
+        with one_thread():
+            with one_thread():
+                deep = torch.get_num_threads()
+            seen = torch.get_num_threads()
+        return deep, seen, torch.get_num_threads()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [future.result() for future in [pool.submit(inside) for _ in range(4)]] == [(1, 1, 2)] * 4
 
 
 def test_a_search_asks_on_one_thread(monkeypatch):

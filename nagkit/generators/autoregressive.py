@@ -16,17 +16,20 @@ from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Frame
 from nagkit.generators.framed import FramedGenerator
 from nagkit.generators.graph_policy import load
-from nagkit.generators.policy import Drawn, Policy, odds_of
+from nagkit.generators.policy import Drawn, Policy, among, odds_of
 from nagkit.generators.regrowth import Regrowth
 from nagkit.space import UNDECIDED, SearchSpace
 from nagkit.weights import shipped
+
+CHUNK = 4_096  # rows that are read at once
 
 
 class AutoregressiveGenerator(FramedGenerator):
     """Samples of a policy, each legal by construction, and how likely each architecture is.
 
     A frame shows one block more than the one before. Its probabilities are those of the policy for the block that
-    comes next, and those of the space for what comes later.
+    comes next, each slot by itself: what the grammar makes of one when another of the block is decided is left out. For
+    what comes later they are those of the space.
     """
 
     methods = ("tilt", "first-order")
@@ -46,9 +49,13 @@ class AutoregressiveGenerator(FramedGenerator):
         """The logarithm of how likely each architecture is to be sampled, unguided (nats, exact)."""
         rows = self.space.check(tokens)
         self.policy.eval()
+        found = []
         with torch.inference_mode():
-            found = self.policy.log_probability(torch.from_numpy(rows), self.policy.legal(rows))
-        return found.sum(1).double().numpy()
+            for start in range(0, len(rows), CHUNK):
+                part = rows[start : start + CHUNK]
+                logs = self.policy.log_probability(torch.tensor(np.ascontiguousarray(part)), self.policy.legal(part))
+                found.append(logs.sum(1).double().numpy())
+        return np.concatenate(found)
 
     def _guide(self, guidance: Guidance) -> Energy:
         return Energy(self.space, guidance)
@@ -75,6 +82,6 @@ class AutoregressiveGenerator(FramedGenerator):
         open_ = special.softmax(np.where(legal, self.space.belief(tokens), -np.inf), axis=2)
         weights, odds = odds_of(self.policy, tokens, place)
         slots = list(self.policy.blocks[place])
-        each = special.softmax(np.where(legal[:, None, slots], odds, -np.inf), axis=3)
+        each = np.exp(among(odds, legal[:, None, slots], self.policy.floor))
         open_[:, slots] = np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
         return np.where(held == UNDECIDED, open_, held == np.arange(open_.shape[2]))

@@ -28,6 +28,9 @@ class GraphPolicy(Policy):
     def __init__(self, space: SearchSpace) -> None:
         if space.growth is None:
             raise ArgumentError(f"space must have graphs that grow node by node; {space.name!r} has no growth.")
+        radices = space.radices[list(space.growth.edges.values())]
+        if not len(radices) or radices.min() < 2:
+            raise ArgumentError(f"space must leave edges open in its growth; {space.name!r} has {radices.tolist()}.")
         super().__init__(space, space.growth.blocks)
         self.growth, symbols = space.growth, max(self.radices)
         pairs = sorted(self.growth.edges, key=lambda pair: (pair[1], pair[0]))
@@ -130,11 +133,11 @@ class GraphPolicy(Policy):
 def load(path: str | Path, space: SearchSpace) -> GraphPolicy:
     """The policy of a space in a file that ``save`` wrote; a changed bit is noticed."""
     what = "a policy", _COMMAND.format(space.name)
+    with torch.random.fork_rng(devices=[]):
+        found = GraphPolicy(space)
     arrays, header = read(path, *what)
     if header.get("space") != space.name:
         raise ArgumentError(f"path must hold a policy of {space.name}; {path} has one of {header.get('space')}.")
-    with torch.random.fork_rng(devices=[]):
-        found = GraphPolicy(space)
     try:
         found.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     except RuntimeError as fault:

@@ -12,13 +12,13 @@ from jaxtyping import Bool, Float, Int
 from nagkit.diffusion.energy import Energy
 from nagkit.errors import UnsatisfiableError
 
-SETTLED = 0.03  # the gain in score, over a block of moves, that ends it
+SETTLED = 0.03  # the gain in score, over a round of moves, that ends it
 
 
 class GuidedChain(ABC):
-    """n samples on their way under a guide; ``block`` moves after which is asked for gains, ``blocks`` at most."""
+    """n samples on their way under a guide; after so many ``moves`` gains are asked for, ``rounds`` times at most."""
 
-    block, blocks = 20, 15
+    moves, rounds = 20, 15
 
     def __init__(self, energy: Energy, n: int, rng: np.random.Generator) -> None:
         self.energy, self.rng = energy, rng
@@ -26,9 +26,9 @@ class GuidedChain(ABC):
 
     def settle(self) -> None:
         """Move until weights rise no more and all samples are within the limits."""
-        for _ in range(self.blocks):
+        for _ in range(self.rounds):
             before = self._weight.mean()
-            for _ in range(self.block):
+            for _ in range(self.moves):
                 self._move()
             if self._weight.mean() - before < SETTLED * self.energy.strength and not self._beyond.any():
                 break

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,9 +43,11 @@ class Policy(nn.Module, ABC):
         """The odds of all blocks of complete rows (n, L)."""
         return [self.block(rows, place) for place in range(len(self.blocks))]
 
-    def copied(self) -> "Policy":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Policy":
         """Another with the same weights, of the same space."""
-        return deepcopy(self, {id(self.space): self.space})
+        found = object.__new__(type(self))
+        found.__dict__ = deepcopy(self.__dict__, memo | {id(self.space): self.space})
+        return found
 
     def legal(self, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
         """Which symbols each slot of complete rows could have had when it was decided (n, L, K)."""
@@ -108,8 +111,10 @@ class Drawn:
         logs, asked, each = weights.copy(), weights.copy(), np.arange(len(weights))
         for s, slot in enumerate(slots):
             legal = self.policy.space.legal_in(self.rows, slot)[:, None]  # (n, 1, K)
-            plain = self._of(odds[:, :, s], legal)
-            tilted = plain if self.tilt is None else self._of(odds[:, :, s] + self.tilt[:, None, slot], legal)
+            plain = among(odds[:, :, s], legal, self.policy.floor)
+            tilted = plain
+            if self.tilt is not None:
+                tilted = among(odds[:, :, s] + self.tilt[:, None, slot], legal, self.policy.floor)
             own = tilted[each, component]
             symbol = (own + self.rng.gumbel(size=own.shape)).argmax(1)
             self.rows[:, slot] = symbol
@@ -117,10 +122,13 @@ class Drawn:
             asked += tilted[each, :, symbol]
         self.logs[:, place], self.asked[:, place] = special.logsumexp(logs, axis=1), special.logsumexp(asked, axis=1)
 
-    def _of(self, odds: Float[np.ndarray, "n M K"], legal: Bool[np.ndarray, "n 1 K"]) -> Float[np.ndarray, "n M K"]:
-        """Log probabilities among what is legal."""
-        logs = special.log_softmax(np.where(legal, odds, -np.inf), axis=2)
-        return floored(torch.from_numpy(logs), torch.from_numpy(legal), self.policy.floor).numpy()
+
+def among(
+    odds: Float[np.ndarray, "... K"], legal: Bool[np.ndarray, "... K"], floor: float
+) -> Float[np.ndarray, "... K"]:
+    """Log probabilities of symbols among what is legal, of which a share is uniform."""
+    logs = special.log_softmax(np.where(legal, odds, -np.inf), axis=-1)
+    return floored(torch.from_numpy(logs), torch.tensor(legal), floor).numpy()
 
 
 def odds_of(

@@ -4,10 +4,12 @@ Notation: n architectures, B blocks. Two updates go on from the policy as it is.
 likelier that were told, by weight (GraphPNAS as its code does it, with a warm start). ``reinforced`` follows the
 policy gradient on architectures that the policy itself has drawn, with clipped importance weights (Schulman et al.,
 2017, *Proximal policy optimization algorithms*, eq. 7) and advantages over the mean of the others (Kool et al., 2019,
-*Buy 4 REINFORCE samples, get a baseline for free!*, eq. 8). Both keep entropy above a floor.
+*Buy 4 REINFORCE samples, get a baseline for free!*, eq. 8). Both pull entropy up where it is below a floor.
 """
 
+import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import TypeVar
 
 import numpy as np
@@ -24,7 +26,7 @@ from nagkit.space import SearchSpace
 STEPS, BATCH, RATE = 1_000, 256, 4e-3
 REFIT_RATE = 3e-3
 CLIP = 0.2  # how far the ratio of probabilities may leave 1
-LEAST_ENTROPY = 0.35  # of that of the law of the space, below which entropy is wished for
+LEAST_ENTROPY = 0.35  # of that of the uniform law of the space, below which entropy is pulled up
 ENTROPY = 1.0  # how much, for each nat below
 DRAWS, WATCHED = 64, 5  # by which entropy is told, and after how many steps again
 
@@ -58,12 +60,13 @@ def refitted(
     rng: np.random.Generator,
 ) -> Policy:
     """The policy after so many steps towards these architectures, by weight; the one given stays as it was."""
-    if arguments.finite("weights", weights, len(tokens)).min() < 0 or not weights.sum() > 0:
+    tokens, weights = policy.space.check(tokens), arguments.finite("weights", weights, len(tokens))
+    if weights.min() < 0 or not weights.sum() > 0:
         raise ArgumentError(
             f"weights must be from 0, and some of them above; got {weights.min():g} to {weights.max():g}."
         )
     known = weights > 0
-    held, legal = torch.from_numpy(tokens[known]), policy.legal(tokens[known])
+    held, legal = torch.tensor(tokens[known]), policy.legal(tokens[known])
     share = torch.from_numpy((weights[known] / weights.sum()).astype(np.float32))
 
     def loss(learner: Policy) -> torch.Tensor:
@@ -79,9 +82,14 @@ def reinforced(
     steps: int,
     rng: np.random.Generator,
 ) -> Policy:
-    """The policy after so many steps up the rewards of architectures that it has drawn itself."""
-    arguments.finite("rewards", rewards, len(tokens))
-    held, legal = torch.from_numpy(tokens), policy.legal(tokens)
+    """The policy after so many steps up the rewards of architectures that it has drawn itself.
+
+    Where all rewards are equal there is nothing to learn.
+    """
+    tokens, rewards = policy.space.check(tokens), arguments.finite("rewards", rewards, len(tokens))
+    if not np.ptp(rewards):
+        return deepcopy(policy)
+    held, legal = torch.tensor(tokens), policy.legal(tokens)
     others = (rewards.sum() - rewards) / max(len(rewards) - 1, 1)
     gained = torch.from_numpy(((rewards - others) / (rewards.std() + 1e-9)).astype(np.float32))
     with torch.no_grad():
@@ -100,14 +108,16 @@ def entropy(policy: Policy, rng: np.random.Generator, n: int = 1_000) -> float:
 
 
 def _learned(policy: Policy, loss: Callable[[Policy], torch.Tensor], steps: int, rng: np.random.Generator) -> Policy:
-    """The policy after steps down a loss, held up where its entropy falls below the floor.
+    """The policy after steps down a loss; where its entropy is below the floor, that is pulled up.
 
     The gradient of entropy is that of minus the log probability of own draws, each by how much it is above their mean
     (the score function).
     """
-    learner = policy.copied()
+    arguments.whole("steps", steps)
+    arguments.generator("rng", rng)
+    learner = deepcopy(policy)
     optimizer = torch.optim.Adam(learner.parameters(), REFIT_RATE, fused=True)
-    least = LEAST_ENTROPY * float(np.log(float(policy.space.size)))
+    least = LEAST_ENTROPY * math.log(policy.space.size)
     for step in range(steps):
         total = loss(learner)
         if step % WATCHED == 0:

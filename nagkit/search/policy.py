@@ -4,12 +4,14 @@ What comes out is a distribution, ``search.generator()``, beside the best that w
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from nagkit import arguments
+from nagkit.errors import ArgumentError
 from nagkit.generators.autoregressive import AutoregressiveGenerator
 from nagkit.generators.policy import Drawn, Policy
 from nagkit.generators.policy_training import refitted, reinforced
@@ -18,10 +20,9 @@ from nagkit.search.bayesian import BayesianSearch
 from nagkit.search.candidates import SOURCES
 from nagkit.threads import one_thread
 
-UPDATES = ("refit", "gradient")
 DRAWS = 200  # candidates for each question
-ELITE = 10  # labels that a refit learns from
-STEPS = {"refit": 20, "gradient": 8}  # of an update
+ELITE = 10  # a refit learns from labels that fewer are better than
+STEPS = {"refit": 20, "gradient": 8}  # of each update
 FLOOR = 0.15  # the share of each choice that is uniform
 ATTEMPTS = 10  # to draw what is new, before a random architecture is asked for
 
@@ -31,7 +32,8 @@ class PolicySearch(BayesianSearch):
 
     The policy begins with the law of the space, so that nothing is left out. After each round it goes on learning from
     where it was: by ``"refit"`` to the best of all labels, weighted by rank; or by ``"gradient"``, the policy gradient
-    on the labels of the round, which it has drawn itself, with the share of labels that each one beats as its reward.
+    on the labels of the round, with the share of labels that each one beats as its reward. That counts them as drawn by
+    the policy as it was, which is so with ``filtered=False`` and no more than a round asked for at once.
 
     Args:
         initial: how many random architectures come first
@@ -58,19 +60,25 @@ class PolicySearch(BayesianSearch):
         **named: Any,
     ) -> None:
         self.batch = arguments.whole("batch", batch, low=2)
-        self.update = arguments.one_of("update", update, UPDATES)
+        self.update = arguments.one_of("update", update, STEPS)
         self.filtered = arguments.instance("filtered", filtered, bool, "True, for candidates that a surrogate chooses")
         super().__init__(*given, initial=initial, candidates=candidates, **named)
+        if self.filtered and "drawn" not in self.candidates:
+            raise ArgumentError(
+                f"candidates must hold 'drawn'; got {self.candidates}. Take the search 'bayesian' for the others alone."
+            )
         self._law = AutoregressiveGenerator.load(self.space, FLOOR).policy  # as it is before any label
-        self._learned: tuple[Archive, Policy] | None = None
 
     def generator(self) -> AutoregressiveGenerator:
-        """What the policy has become by the last whole round: a law to sample, to steer, and to ask for likelihoods."""
-        return AutoregressiveGenerator(self._policy())
+        """What the policy has become by the last whole round: a law to sample, to steer, and to ask for likelihoods.
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        super()._restore(state)
-        self._learned = None
+        A share ``FLOOR`` of each of its choices is uniform, as when the search draws.
+        """
+        return AutoregressiveGenerator(deepcopy(self._policy()))
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._learned: tuple[int, Policy] | None = None  # from so many labels
 
     def _propose(self) -> Int[np.ndarray, "k L"]:
         if self.filtered or len(self.archive) + len(self.archive.pending) < self.initial:
@@ -85,21 +93,16 @@ class PolicySearch(BayesianSearch):
         return self.archive.fresh(1, self.rng)
 
     def _drawn(self, elite: Int[np.ndarray, "e L"]) -> dict[str, Int[np.ndarray, "_ L"]]:
-        own = {}
-        if "drawn" in self.candidates:
-            own["drawn"] = Drawn(self._policy(), DRAWS, self.rng).finish().rows
-        return own | super()._drawn(elite)
+        return {"drawn": Drawn(self._policy(), DRAWS, self.rng).finish().rows} | super()._drawn(elite)
 
     def _policy(self) -> Policy:
         """The policy after all whole rounds so far; the same labels give the same policy."""
-        rounds = max(len(self.archive) - self.initial, 0) // self.batch
-        ends = [self.initial + number * self.batch for number in range(rounds + (len(self.archive) >= self.initial))]
-        told, policy = (0, self._law) if self._learned is None else (len(self._learned[0]), self._learned[1])
-        for end in ends:
+        told, policy = self._learned or (0, self._law)
+        for end in range(self.initial, len(self.archive) + 1, self.batch):
             if end > told:
                 with one_thread():
                     policy = self._updated(policy, self.archive.first(end))
-                self._learned = self.archive.first(end), policy
+                self._learned = end, policy
         return policy
 
     def _updated(self, policy: Policy, archive: Archive) -> Policy:
@@ -107,10 +110,12 @@ class PolicySearch(BayesianSearch):
         rng = np.random.default_rng(archive.tokens.ravel())  # seeded by what is known, as a state may be another's
         known, ranks = np.isfinite(archive.values).all(1), archive.ranks()
         if self.update == "gradient":
-            rows = np.flatnonzero(known)[-self.batch :]
+            rows = np.flatnonzero(known)
+            rows = rows[rows >= len(archive) - self.batch]
+            if len(rows) < 2:
+                return policy
             beaten = (ranks[rows, None] < ranks[None, known]).mean(1)
-            return reinforced(policy, archive.tokens[rows], beaten, STEPS["gradient"], rng) if len(rows) > 1 else policy
-        weights = np.where(known, np.maximum(ELITE - ranks, 0.0), 0.0)
-        if not weights.any():
-            return policy
-        return refitted(policy, archive.tokens, weights, STEPS["refit"], rng)
+            return reinforced(policy, archive.tokens[rows], beaten, STEPS["gradient"], rng)
+        better = (ranks[None, known] < ranks[:, None]).sum(1)  # than each
+        weights = np.where(known, np.maximum(ELITE - better, 0.0), 0.0)
+        return refitted(policy, archive.tokens, weights, STEPS["refit"], rng) if known.any() else policy

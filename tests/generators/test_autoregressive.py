@@ -1,6 +1,7 @@
 """A policy knows exactly how likely each architecture is, whatever the grammar; it learns, and follows guidance."""
 
 import itertools
+from copy import deepcopy
 from functools import cache
 
 import numpy as np
@@ -18,7 +19,7 @@ from nagkit.generators.policy import Drawn, odds_of
 from nagkit.generators.policy_training import entropy, refitted, reinforced, train, untrained
 from nagkit.generators.regrowth import Regrowth
 from nagkit.growth import Growth
-from nagkit.metrics import Metric, Objective
+from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.space import UNDECIDED
 
 CELLS, GRAPHS = nagkit.space("nas-bench-201"), nagkit.space("nas-bench-101")
@@ -79,7 +80,7 @@ def in_loops(policy, row):
 @pytest.mark.parametrize("floor", [0.0, 0.2])
 @pytest.mark.parametrize("space", [CELLS, GRAPHS, GROWN], ids=lambda space: space.name)
 def test_log_probabilities_agree_with_loops(space, floor):
-    policy = noisy(space).copied()
+    policy = deepcopy(noisy(space))
     policy.floor = floor
     rows = space.sample(6, rng(1))
     expected = [in_loops(policy, row) for row in rows]
@@ -100,12 +101,26 @@ def test_rows_are_drawn_as_often_as_they_are_likely():
     assert stats.chisquare(found, expected / expected.sum() * found.sum()).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("floor", [0.0, 0.2])
 @pytest.mark.parametrize("space", [CELLS, GRAPHS, GROWN], ids=lambda space: space.name)
-def test_what_is_drawn_says_how_likely_it_was(space):
-    drawn = Drawn(noisy(space), 50, rng()).finish()
-    told = AutoregressiveGenerator(noisy(space)).log_probability(drawn.rows)
-    np.testing.assert_allclose(drawn.logs.sum(1), told, rtol=1e-4)
-    np.testing.assert_array_equal(drawn.logs, drawn.asked)
+def test_what_is_drawn_says_how_likely_it_was(space, floor):
+    policy = deepcopy(noisy(space))
+    policy.floor = floor
+    tilt = rng(2).standard_normal((50, len(space.slots), int(space.radices.max())))
+    for drawn in (Drawn(policy, 50, rng()).finish(), Drawn(policy, 50, rng(), tilt).finish()):
+        told = AutoregressiveGenerator(policy).log_probability(drawn.rows)
+        np.testing.assert_allclose(drawn.logs.sum(1), told, rtol=1e-4)
+        assert np.array_equal(drawn.logs, drawn.asked) == (drawn.tilt is None)
+
+
+def test_what_is_drawn_with_a_tilt_follows_the_law_that_it_says():
+    """The shares of rows are the probabilities that it was asked with."""
+    tilt = np.tile(rng(2).standard_normal((1, 3, 4)), (20_000, 1, 1))
+    drawn = Drawn(noisy(GROWN), 20_000, rng(), tilt).finish()
+    place = GROWN.index(drawn.rows)
+    asked = np.array([np.exp(drawn.asked[place == i].sum(1)).mean() for i in range(len(ROWS))])
+    assert asked.sum() == pytest.approx(1.0, abs=1e-5)
+    assert stats.chisquare(np.bincount(place), asked / asked.sum() * len(place)).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("space", [CELLS, GRAPHS, GROWN], ids=lambda space: space.name)
@@ -134,7 +149,7 @@ def test_edges_of_a_row_depend_on_each_other():
 
 
 def test_a_floor_rules_nothing_out():
-    policy = noisy(CELLS).copied()
+    policy = deepcopy(noisy(CELLS))
     policy.floor = 0.25
     logs = AutoregressiveGenerator(policy).log_probability(CELLS.all())
     assert logs.min() >= 6 * np.log(0.25 / 5) - 1e-4
@@ -158,6 +173,19 @@ def test_what_is_guided_follows_the_law_of_the_policy_times_the_weight():
         np.testing.assert_allclose(found, expected, atol=0.03)
     pairs = law @ (rows[:, [0]] == rows[:, [5]]).astype(float)[:, 0]
     assert (chain.rows[:, 0] == chain.rows[:, 5]).mean() == pytest.approx(pairs, abs=0.03)
+
+
+@pytest.mark.parametrize("method", ["tilt", "first-order"])
+def test_a_settled_chain_follows_the_law_within_a_limit(method):
+    policy, limit = noisy(GROWN), Constraint(ZEROS.metric, ZEROS.values, high=1)
+    energy = Energy(GROWN, nagkit.Guidance(1.0, [ZEROS], [limit], method=method))
+    chain = Regrowth(policy, energy, 6_000, rng())
+    chain.settle()
+    logs = AutoregressiveGenerator(policy).log_probability(ROWS)
+    logs += energy.weight(ROWS, np.zeros(len(ROWS), dtype=int))
+    law = special.softmax(np.where(ZEROS.values(ROWS) <= 1, logs, -np.inf))
+    found = np.bincount(GROWN.index(chain.rows), minlength=len(ROWS)) / len(chain.rows)
+    assert np.abs(found - law).sum() / 2 < 0.03
 
 
 # --------------------------------------------------------------------------------------------------------- learning
@@ -199,15 +227,16 @@ def test_the_policy_gradient_leads_to_what_is_rewarded():
     assert means[-1] > means[0] + 1
 
 
-def test_equal_rewards_teach_nothing():
+@pytest.mark.parametrize("reward", [0.3, 1.0])
+def test_equal_rewards_teach_nothing(reward):
     policy = nagkit.generator("autoregressive", CELLS).policy
     rows = Drawn(policy, 50, rng()).finish().rows
-    after = reinforced(policy, rows, np.ones(50), 5, rng())
+    after = reinforced(policy, rows, np.full(50, reward), 5, rng())
     for one, other in zip(policy.parameters(), after.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_entropy_is_held_up():
+def test_entropy_is_pulled_up():
     """Even when one architecture alone is shown, over and over."""
     policy, row = nagkit.generator("autoregressive", CELLS).policy, CELLS.sample(1, rng())
     for seed in range(4):
