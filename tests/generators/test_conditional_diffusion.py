@@ -47,6 +47,9 @@ def trained(space, steps, *objectives):
     return last.model
 
 
+pytestmark = pytest.mark.xdist_group("conditional")  # so that it is trained once
+
+
 @pytest.fixture
 def blocks():
     return untrained(Blocks(), 0, metrics=[KERNEL.metric, STRIDE.metric])

@@ -17,7 +17,7 @@ from blocks import Blocks
 from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.lessons import lessons
 from nagkit.errors import ArgumentError, UnsatisfiableError
-from nagkit.generators import latent_chain
+from nagkit.generators import guided_chain
 from nagkit.generators.autoencoder import untrained
 from nagkit.generators.autoencoder_training import RATE, held_out, train
 from nagkit.generators.latent import LatentGenerator, likeliest
@@ -299,14 +299,16 @@ def shares(tokens, weights):
 @pytest.mark.parametrize("limits", [(), (nagkit.Constraint(SLOT_SUM.metric, SLOT_SUM.values, 2, 4),)])
 def test_guided_z_follow_their_law(limits, monkeypatch):
     """N(z; 0, 1) exp(weight(x(z))) within the limits, found by weighing draws from the normal law."""
-    monkeypatch.setattr(latent_chain, "SETTLED", -np.inf)  # all moves are made
-    monkeypatch.setattr(latent_chain, "BLOCKS", 5)
+    monkeypatch.setattr(guided_chain, "SETTLED", -np.inf)  # all moves are made
+    monkeypatch.setattr(LatentChain, "rounds", 5)
     generator, energy = of_blocks(), Energy(BLOCKS, nagkit.Guidance(1.5, [SLOT_SUM], limits))
     z = rng(1).standard_normal((100_000, generator.latent))
     rows = generator.decode(z)
     weights = np.exp(energy.weight(rows, np.zeros(len(z), dtype=int))) * (energy.beyond(rows) == 0)
     start = rng(2).standard_normal((10_000, generator.latent))
-    moved = LatentChain(generator, energy, start, rng(3)).settled()
+    chain = LatentChain(generator, energy, start, rng(3))
+    chain.settle()
+    moved = chain.z
     found, wanted = shares(generator.decode(moved), np.ones(len(moved))), shares(rows, weights)
     assert np.abs(found - wanted).sum() / 2 < 0.03
     assert np.abs(shares(rows, np.ones(len(rows))) - wanted).sum() / 2 > 0.2  # it is another law than without a guide
