@@ -36,6 +36,7 @@ WALK = f"""
     import numpy as np
     import torch
     import nagkit.search.latent  # now, as each child that is killed would else do it anew
+    import optuna
     from nagkit.checks.search import COUNT, symbols
     from nagkit.metrics import Objective
     from nagkit.run import Run
@@ -60,31 +61,35 @@ WALK = f"""
 KILLS = 200
 
 
+@pytest.fixture(scope="module")
+def begin():
+    with nursery(WALK) as begun:
+        yield begun
+
+
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_the_same(tmp_path):
+@pytest.mark.parametrize("name", SEARCHES)
+def test_killed_at_random_moments_it_ends_the_same(begin, tmp_path, name):
     rng, kills, runs = np.random.default_rng(0), 0, 0
-    with nursery(WALK) as begin:
-        reference, longest = {}, {}
-        for name in SEARCHES:
-            clock = time.perf_counter()
-            _, told = begin.work(tmp_path / name, name)
-            longest[name] = time.perf_counter() - clock
-            assert told == [str(number) for number in range(BUDGET)]
-            reference[name] = history(tmp_path / name)
-        while kills < KILLS:
-            name, file = SEARCHES[runs % len(SEARCHES)], tmp_path / f"{runs}.sqlite"
-            runs, killed, seen = runs + 1, True, []
-            while killed:
-                killed, told = begin.work(file, name, patience=rng.uniform(0, longest[name]))
-                kills += killed
-                seen += told
-                known = history(file) if file.exists() else []
-                assert known == reference[name][: len(known)]
-                kept = [str(content["number"]) for kind, content in known if kind == "evaluated"]
-                assert seen == kept[: len(seen)]  # what was shown is kept, and was shown once
-                seen = kept
-            assert history(file) == reference[name]
-    assert kills >= KILLS
+    clock = time.perf_counter()
+    _, told = begin.work(tmp_path / name, name)
+    longest = time.perf_counter() - clock
+    assert told == [str(number) for number in range(BUDGET)]
+    reference = history(tmp_path / name)
+    while kills < KILLS / len(SEARCHES):
+        file, killed, seen, patience = tmp_path / f"{runs}.sqlite", True, [], longest
+        runs += 1
+        while killed:
+            killed, told = begin.work(file, name, patience=rng.uniform(0, patience))
+            kills += killed
+            patience *= 1.1  # taking up a run may last longer than a whole short one
+            seen += told
+            known = history(file) if file.exists() else []
+            assert known == reference[: len(known)]
+            kept = [str(content["number"]) for kind, content in known if kind == "evaluated"]
+            assert seen == kept[: len(seen)]  # what was shown is kept, and was shown once
+            seen = kept
+        assert history(file) == reference
 
 
 # --------------------------------------------------------------------------------------------------------- two writers
