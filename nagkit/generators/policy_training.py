@@ -1,10 +1,12 @@
 """How a policy learns: the law of a space first, then where the good architectures are.
 
-Notation: n architectures, B blocks. Two updates go on from the policy as it is. ``refitted`` makes architectures
-likelier that were told, by weight (GraphPNAS as its code does it, with a warm start). ``reinforced`` follows the
-policy gradient on architectures that the policy itself has drawn, with clipped importance weights (Schulman et al.,
-2017, *Proximal policy optimization algorithms*, eq. 7) and advantages over the mean of the others (Kool et al., 2019,
-*Buy 4 REINFORCE samples, get a baseline for free!*, eq. 8). Both pull entropy up where it is below a floor.
+Notation: n architectures, B blocks. Three updates go on from a policy. ``refitted`` makes architectures likelier that
+were told, by weight (GraphPNAS as its code does it, with a warm start). ``reinforced`` follows the policy gradient on
+architectures that the policy itself has drawn, with clipped importance weights (Schulman et al., 2017, *Proximal policy
+optimization algorithms*, eq. 7) and advantages over the mean of the others (Kool et al., 2019, *Buy 4 REINFORCE
+samples, get a baseline for free!*, eq. 8). ``preferring`` learns from all that was told, whoever drew it, the bad as
+well as the good: of two architectures the better one shall gain more (Rafailov et al., 2023, *Direct preference
+optimization*, eq. 7). All pull entropy up where it is below a floor.
 """
 
 import math
@@ -15,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch.nn import functional
 
 from nagkit import arguments
 from nagkit.diffusion.lessons import Lesson, lessons
@@ -26,6 +29,7 @@ from nagkit.space import SearchSpace
 STEPS, BATCH, RATE = 1_000, 256, 4e-3
 REFIT_RATE = 3e-3
 CLIP = 0.2  # how far the ratio of probabilities may leave 1
+PREFERENCE = 0.3  # what a nat more than another is worth, on the scale of log odds that it is the better one
 LEAST_ENTROPY = 0.35  # of that of the uniform law of the space, below which entropy is pulled up
 ENTROPY = 1.0  # how much, for each nat below
 DRAWS, WATCHED = 64, 5  # by which entropy is told, and after how many steps again
@@ -98,6 +102,35 @@ def reinforced(
     def loss(learner: Policy) -> torch.Tensor:
         ratio = (learner.log_probability(held, legal).sum(1) - before).exp()
         return -torch.minimum(ratio * gained, ratio.clamp(1 - CLIP, 1 + CLIP) * gained).mean()
+
+    return _learned(policy, loss, steps, rng)
+
+
+def preferring(
+    policy: Policy,
+    tokens: Int[np.ndarray, "n L"],
+    ranks: Int[np.ndarray, "n"],
+    steps: int,
+    rng: np.random.Generator,
+) -> Policy:
+    """The policy after so many steps by which the better of each two gains on the other.
+
+    Low ranks are the better ones; a pair counts by one over the place of its better one, so that the order of the best
+    matters most. Where all ranks are equal there is nothing to learn.
+    """
+    tokens, ranks = policy.space.check(tokens), arguments.finite("ranks", ranks, len(tokens))
+    if not np.ptp(ranks):
+        return deepcopy(policy)
+    better, worse = np.nonzero(ranks[:, None] < ranks)
+    counts = 1 / (1 + (ranks[None] < ranks[:, None]).sum(1)[better])
+    share = torch.from_numpy((counts / counts.sum()).astype(np.float32))
+    held, legal = torch.tensor(tokens), policy.legal(tokens)
+    with torch.no_grad():
+        before = policy.log_probability(held, legal).sum(1)
+
+    def loss(learner: Policy) -> torch.Tensor:
+        gained = learner.log_probability(held, legal).sum(1) - before
+        return (share * functional.softplus(PREFERENCE * (gained[worse] - gained[better]))).sum() / PREFERENCE
 
     return _learned(policy, loss, steps, rng)
 
