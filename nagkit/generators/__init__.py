@@ -15,7 +15,7 @@ OPTIONS = {
     "uniform-diffusion": ("steps",),
     "continuous-diffusion": ("sampler", "steps", "published"),
     "latent": ("steps",),
-    "autoregressive": ("floor",),
+    "autoregressive": ("floor", "model"),
 }
 GENERATORS = tuple(OPTIONS)
 
@@ -29,7 +29,8 @@ def generator(name: str, space: SearchSpace, **options: Any) -> Generator:
     ``sampler`` (``"heun"``, ``"euler"``, ``"em"`` or ``"pc"``), ``steps``, and ``published`` (the sampler of
     DiffusionNAG, which was guided by ``Guidance(method="gradient")``). ``"latent"`` has latent variables, and
     ``encode`` and ``decode`` between them and architectures. ``"autoregressive"`` grows graphs node by node and has
-    ``log_probability``; a share ``floor`` of each of its choices is uniform.
+    ``log_probability``; a share ``floor`` of each of its choices is uniform. Its option ``model`` is ``"graph"``, or
+    for any space ``"recurrent"`` or ``"independent"``, which decide slot by slot.
     """
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     arguments.one_of("generator", name, GENERATORS)

@@ -3,7 +3,7 @@
 Notation: n samples, L slots, K symbols.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -16,12 +16,20 @@ from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Frame
 from nagkit.generators.framed import FramedGenerator
 from nagkit.generators.graph_policy import load
+from nagkit.generators.independent_policy import IndependentPolicy
 from nagkit.generators.policy import Drawn, Policy, among, odds_of
+from nagkit.generators.policy_training import untrained
+from nagkit.generators.recurrent_policy import RecurrentPolicy
 from nagkit.generators.regrowth import Regrowth
 from nagkit.space import UNDECIDED, SearchSpace
 from nagkit.weights import shipped
 
 CHUNK = 4_096  # rows that are read at once
+MODELS: dict[str, Callable[[SearchSpace], Policy]] = {  # each makes a policy with the law of a space
+    "graph": lambda space: load(shipped(f"{space.name}-autoregressive"), space),
+    "recurrent": lambda space: untrained(RecurrentPolicy, space, 0),
+    "independent": lambda space: untrained(IndependentPolicy, space, 0),
+}
 
 
 class AutoregressiveGenerator(FramedGenerator):
@@ -39,9 +47,12 @@ class AutoregressiveGenerator(FramedGenerator):
         super().__init__(policy.space)
 
     @classmethod
-    def load(cls, space: SearchSpace, floor: float = 0.0) -> "AutoregressiveGenerator":
-        """The one that came with nagkit for a space; a share ``floor`` of each choice is uniform over what is legal."""
-        policy = load(shipped(f"{space.name}-autoregressive"), space)
+    def load(cls, space: SearchSpace, floor: float = 0.0, model: str = "graph") -> "AutoregressiveGenerator":
+        """One with the law of a space; a share ``floor`` of each choice is uniform over what is legal.
+
+        The policy of ``model="graph"`` came with nagkit; ``"recurrent"`` and ``"independent"`` need no weights for it.
+        """
+        policy = MODELS[arguments.one_of("model", model, MODELS)](space)
         policy.floor = arguments.real("floor", floor, 0, 0.99)
         return cls(policy)
 
@@ -53,7 +64,7 @@ class AutoregressiveGenerator(FramedGenerator):
         with torch.inference_mode():
             for start in range(0, len(rows), CHUNK):
                 part = rows[start : start + CHUNK]
-                logs = self.policy.log_probability(torch.tensor(np.ascontiguousarray(part)), self.policy.legal(part))
+                logs = self.policy.log_probability(torch.tensor(np.ascontiguousarray(part)), self.policy.prior(part))
                 found.append(logs.sum(1).double().numpy())
         return np.concatenate(found)
 
@@ -82,6 +93,7 @@ class AutoregressiveGenerator(FramedGenerator):
         open_ = special.softmax(np.where(legal, self.space.belief(tokens), -np.inf), axis=2)
         weights, odds = odds_of(self.policy, tokens, place)
         slots = list(self.policy.blocks[place])
-        each = np.exp(among(odds, legal[:, None, slots], self.policy.floor))
+        prior = np.stack([self.policy.prior_in(tokens, slot) for slot in slots], axis=1)
+        each = np.exp(among(odds, prior[:, None], self.policy.floor))
         open_[:, slots] = np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
         return np.where(held == UNDECIDED, open_, held == np.arange(open_.shape[2]))

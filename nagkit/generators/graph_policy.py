@@ -27,7 +27,10 @@ class GraphPolicy(Policy):
 
     def __init__(self, space: SearchSpace) -> None:
         if space.growth is None:
-            raise ArgumentError(f"space must have graphs that grow node by node; {space.name!r} has no growth.")
+            raise ArgumentError(
+                f"space must have graphs that grow node by node; {space.name!r} has no growth. "
+                "The models 'recurrent' and 'independent' do without."
+            )
         radices = space.radices[list(space.growth.edges.values())]
         if not len(radices) or radices.min() < 2:
             raise ArgumentError(f"space must leave edges open in its growth; {space.name!r} has {radices.tolist()}.")

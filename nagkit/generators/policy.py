@@ -3,7 +3,8 @@
 Notation: n architectures, L slots, K symbols, B blocks, S slots of a block, M components of a mixture. Of a block first
 a component m is drawn with weight a[m], then slot after slot a symbol by the odds of that component, among what the
 grammar allows beside all decided before: p(block) = sum_m a[m] prod_s p_m(symbol of s | legal), exact with any grammar.
-A share ``floor`` of each choice is uniform over what is legal, so that nothing is ever ruled out.
+To these odds a policy may add those of a law that it starts from, its ``prior``. A share ``floor`` of each choice is
+uniform over what is legal, so that nothing is ever ruled out.
 """
 
 from abc import ABC, abstractmethod
@@ -49,21 +50,25 @@ class Policy(nn.Module, ABC):
         found.__dict__ = deepcopy(self.__dict__, memo | {id(self.space): self.space})
         return found
 
-    def legal(self, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
-        """Which symbols each slot of complete rows could have had when it was decided (n, L, K)."""
-        legal = np.zeros((*rows.shape, max(self.radices)), dtype=bool)
+    def prior_in(self, rows: Int[np.ndarray, "n L"], slot: int) -> Float[np.ndarray, "n K"]:
+        """Log odds that are added to those of one slot, whatever is learned: minus infinity for what is not legal."""
+        return np.where(self.space.legal_in(rows, slot), 0.0, -np.inf)
+
+    def prior(self, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
+        """``prior_in`` of each slot of complete rows as it was when the slot was decided (n, L, K)."""
+        found = np.zeros((*rows.shape, max(self.radices)), dtype=np.float32)
         partial = np.full_like(rows, UNDECIDED)
         for slot in self.order:
-            legal[:, slot] = self.space.legal_in(partial, slot)
+            found[:, slot] = self.prior_in(partial, slot)
             partial[:, slot] = rows[:, slot]
-        return torch.from_numpy(legal)
+        return torch.from_numpy(found)
 
-    def log_probability(self, rows: torch.Tensor, legal: torch.Tensor) -> torch.Tensor:
-        """The logarithm of the probability of each block (n, B), with a gradient, from what was ``legal``."""
+    def log_probability(self, rows: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
+        """The logarithm of the probability of each block (n, B), with a gradient, by the ``prior`` of the rows."""
         found = []
         for slots, (weights, odds) in zip(self.blocks, self.each(rows), strict=True):
-            allowed = legal[:, None, slots]  # (n, 1, S, K)
-            each = floored(odds.masked_fill(~allowed, -torch.inf).log_softmax(3), allowed, self.floor)
+            known = prior[:, None, slots]  # (n, 1, S, K)
+            each = floored((odds + known).log_softmax(3), known.isfinite(), self.floor)
             held = rows[:, None, slots, None].expand(-1, each.shape[1], -1, -1)
             found.append((weights + each.gather(3, held)[..., 0].sum(2)).logsumexp(1))
         return torch.stack(found, dim=1)
@@ -110,11 +115,11 @@ class Drawn:
         component = (weights + self.rng.gumbel(size=weights.shape)).argmax(1)
         logs, asked, each = weights.copy(), weights.copy(), np.arange(len(weights))
         for s, slot in enumerate(slots):
-            legal = self.policy.space.legal_in(self.rows, slot)[:, None]  # (n, 1, K)
-            plain = among(odds[:, :, s], legal, self.policy.floor)
+            prior = self.policy.prior_in(self.rows, slot)[:, None]  # (n, 1, K)
+            plain = among(odds[:, :, s], prior, self.policy.floor)
             tilted = plain
             if self.tilt is not None:
-                tilted = among(odds[:, :, s] + self.tilt[:, None, slot], legal, self.policy.floor)
+                tilted = among(odds[:, :, s] + self.tilt[:, None, slot], prior, self.policy.floor)
             own = tilted[each, component]
             symbol = (own + self.rng.gumbel(size=own.shape)).argmax(1)
             self.rows[:, slot] = symbol
@@ -124,11 +129,11 @@ class Drawn:
 
 
 def among(
-    odds: Float[np.ndarray, "... K"], legal: Bool[np.ndarray, "... K"], floor: float
+    odds: Float[np.ndarray, "... K"], prior: Float[np.ndarray, "... K"], floor: float
 ) -> Float[np.ndarray, "... K"]:
-    """Log probabilities of symbols among what is legal, of which a share is uniform."""
-    logs = special.log_softmax(np.where(legal, odds, -np.inf), axis=-1)
-    return floored(torch.from_numpy(logs), torch.tensor(legal), floor).numpy()
+    """Log probabilities of symbols by both odds, of which a share is uniform among what is legal."""
+    logs = special.log_softmax(odds + prior, axis=-1)
+    return floored(torch.from_numpy(logs), torch.from_numpy(np.isfinite(prior)), floor).numpy()
 
 
 def odds_of(

@@ -70,11 +70,11 @@ def refitted(
             f"weights must be from 0, and some of them above; got {weights.min():g} to {weights.max():g}."
         )
     known = weights > 0
-    held, legal = torch.tensor(tokens[known]), policy.legal(tokens[known])
+    held, prior = torch.tensor(tokens[known]), policy.prior(tokens[known])
     share = torch.from_numpy((weights[known] / weights.sum()).astype(np.float32))
 
     def loss(learner: Policy) -> torch.Tensor:
-        return -(share * learner.log_probability(held, legal).sum(1)).sum()
+        return -(share * learner.log_probability(held, prior).sum(1)).sum()
 
     return _learned(policy, loss, steps, rng)
 
@@ -93,14 +93,14 @@ def reinforced(
     tokens, rewards = policy.space.check(tokens), arguments.finite("rewards", rewards, len(tokens))
     if not np.ptp(rewards):
         return deepcopy(policy)
-    held, legal = torch.tensor(tokens), policy.legal(tokens)
+    held, prior = torch.tensor(tokens), policy.prior(tokens)
     others = (rewards.sum() - rewards) / max(len(rewards) - 1, 1)
     gained = torch.from_numpy(((rewards - others) / (rewards.std() + 1e-9)).astype(np.float32))
     with torch.no_grad():
-        before = policy.log_probability(held, legal).sum(1)
+        before = policy.log_probability(held, prior).sum(1)
 
     def loss(learner: Policy) -> torch.Tensor:
-        ratio = (learner.log_probability(held, legal).sum(1) - before).exp()
+        ratio = (learner.log_probability(held, prior).sum(1) - before).exp()
         return -torch.minimum(ratio * gained, ratio.clamp(1 - CLIP, 1 + CLIP) * gained).mean()
 
     return _learned(policy, loss, steps, rng)
@@ -169,4 +169,4 @@ def _learned(policy: Policy, loss: Callable[[Policy], torch.Tensor], steps: int,
 
 def _logs(policy: Policy, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
     """The log probability of each row, with a gradient."""
-    return policy.log_probability(torch.from_numpy(rows), policy.legal(rows)).sum(1)
+    return policy.log_probability(torch.from_numpy(rows), policy.prior(rows)).sum(1)

@@ -1,4 +1,4 @@
-"""Policy search: a generator of graphs that learns, by reinforcement, to draw good ones (after GraphPNAS).
+"""Policy search: a generator that learns, by reinforcement, to draw good architectures (after GraphPNAS).
 
 What comes out is a distribution, ``search.generator()``, beside the best that was seen.
 """
@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
-from nagkit.generators.autoregressive import AutoregressiveGenerator
+from nagkit.generators.autoregressive import MODELS, AutoregressiveGenerator
 from nagkit.generators.policy import Drawn, Policy
 from nagkit.generators.policy_training import refitted, reinforced
 from nagkit.search.archive import Archive
@@ -39,6 +39,8 @@ class PolicySearch(BayesianSearch):
         initial: how many random architectures come first
         batch: after how many labels the policy learns again
         update: ``"refit"`` or ``"gradient"``
+        model: of the policy, ``"graph"``; or, for comparison and for spaces whose graphs do not grow, ``"recurrent"``
+            or ``"independent"``, see ``nagkit.generators.slot_policy``
         filtered: whether the surrogate chooses among candidates, as in Bayesian search; else what the policy draws is
             asked for as it comes, and acquisition, betas and candidates are not used
         acquisition, betas: as in Bayesian search
@@ -46,28 +48,30 @@ class PolicySearch(BayesianSearch):
     """
 
     name = "policy"
-    options = ("initial", "batch", "update", "filtered", "acquisition", "betas", "candidates")
+    options = ("initial", "batch", "update", "model", "filtered", "acquisition", "betas", "candidates")
     sources = ("drawn", *SOURCES)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (an option each)
         self,
         *given: Any,
         initial: int = 10,
         batch: int = 10,
         update: str = "refit",
+        model: str = "graph",
         filtered: bool = True,
         candidates: Sequence[str] = ("drawn", "mutation", "random"),
         **named: Any,
     ) -> None:
         self.batch = arguments.whole("batch", batch, low=2)
         self.update = arguments.one_of("update", update, STEPS)
+        self.model = arguments.one_of("model", model, MODELS)
         self.filtered = arguments.instance("filtered", filtered, bool, "True, for candidates that a surrogate chooses")
         super().__init__(*given, initial=initial, candidates=candidates, **named)
         if self.filtered and "drawn" not in self.candidates:
             raise ArgumentError(
                 f"candidates must hold 'drawn'; got {self.candidates}. Take the search 'bayesian' for the others alone."
             )
-        self._law = AutoregressiveGenerator.load(self.space, FLOOR).policy  # as it is before any label
+        self._law = AutoregressiveGenerator.load(self.space, FLOOR, self.model).policy  # as it is before any label
 
     def generator(self) -> AutoregressiveGenerator:
         """What the policy has become by the last whole round: a law to sample, to steer, and to ask for likelihoods.

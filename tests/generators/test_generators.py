@@ -51,6 +51,18 @@ class TestAutoregressive(GeneratorContract):
         return nagkit.generator("autoregressive", SPACE)
 
 
+class TestRecurrent(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("autoregressive", SPACE, model="recurrent")
+
+
+class TestIndependent(GeneratorContract):
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("autoregressive", SPACE, model="independent")
+
+
 class TestUniformDiffusion(GeneratorContract):
     @pytest.fixture
     def generator(self):

@@ -7,12 +7,18 @@ import pytest
 
 import nagkit
 from nagkit.errors import ArgumentError, DataMissingError
+from nagkit.metrics import Metric, Objective
 from nagkit.search import policy as module
 from nagkit.search import run, search
 
 TABLE = nagkit.benchmark("digits/mid8")
 SPACE, WISH = TABLE.space, [TABLE.objective("val_accuracy")]
-KINDS = [{}, {"filtered": False}, {"filtered": False, "update": "gradient"}]
+KINDS = [
+    {},
+    {"filtered": False},
+    {"filtered": False, "update": "gradient"},
+    {"filtered": False, "model": "recurrent"},
+]
 
 
 def made(seed=0, wish=WISH, **options):
@@ -108,9 +114,22 @@ def test_what_is_drawn_is_asked_for():
     assert "drawn" in {walked(count).came_from for count in (20, 30, 40)}
 
 
+@pytest.mark.parametrize("model", ["recurrent", "independent"])
+def test_spaces_whose_graphs_do_not_grow_are_searched_too(model):
+    space = nagkit.space("mobilenet-v3")
+    wish = Objective(Metric("first", "slots", "max"), lambda tokens: (tokens == 0).sum(1).astype(float))
+    found = search("policy", space, [wish], seed=0, model=model, filtered=False)
+    for _ in run(found, 30):
+        pass
+    fresh = found.generator().sample(100, nagkit.Guidance(), np.random.default_rng(0))
+    assert wish.values(fresh).mean() > wish.values(space.sample(100, np.random.default_rng(0))).mean() + 1
+
+
 def test_impossible_options_are_refused(as_a_user):
     with pytest.raises(ArgumentError, match="update must be one of 'refit', 'gradient'"):
         made(update="descent")
+    with pytest.raises(ArgumentError, match="model must be one of 'graph', 'recurrent', 'independent'"):
+        made(model="transformer")
     with pytest.raises(ArgumentError, match="filtered must be"):
         made(filtered="no")
     with pytest.raises(ArgumentError, match="Take the search 'bayesian'"):
