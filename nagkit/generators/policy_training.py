@@ -124,12 +124,12 @@ def preferring(
     better, worse = np.nonzero(ranks[:, None] < ranks)
     counts = 1 / (1 + (ranks[None] < ranks[:, None]).sum(1)[better])
     share = torch.from_numpy((counts / counts.sum()).astype(np.float32))
-    held, legal = torch.tensor(tokens), policy.legal(tokens)
+    held, prior = torch.tensor(tokens), policy.prior(tokens)
     with torch.no_grad():
-        before = policy.log_probability(held, legal).sum(1)
+        before = policy.log_probability(held, prior).sum(1)
 
     def loss(learner: Policy) -> torch.Tensor:
-        gained = learner.log_probability(held, legal).sum(1) - before
+        gained = learner.log_probability(held, prior).sum(1) - before
         return (share * functional.softplus(PREFERENCE * (gained[worse] - gained[better]))).sum() / PREFERENCE
 
     return _learned(policy, loss, steps, rng)

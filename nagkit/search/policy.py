@@ -14,7 +14,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.generators.autoregressive import MODELS, AutoregressiveGenerator
 from nagkit.generators.policy import Drawn, Policy
-from nagkit.generators.policy_training import refitted, reinforced
+from nagkit.generators.policy_training import preferring, refitted, reinforced
 from nagkit.search.archive import Archive
 from nagkit.search.bayesian import BayesianSearch
 from nagkit.search.candidates import SOURCES
@@ -22,7 +22,7 @@ from nagkit.threads import one_thread
 
 DRAWS = 200  # candidates for each question
 ELITE = 10  # a refit learns from labels that fewer are better than
-STEPS = {"refit": 20, "gradient": 8}  # of each update
+STEPS = {"refit": 20, "gradient": 8, "preference": 40}  # of each update
 FLOOR = 0.15  # the share of each choice that is uniform
 ATTEMPTS = 10  # to draw what is new, before a random architecture is asked for
 
@@ -30,15 +30,17 @@ ATTEMPTS = 10  # to draw what is new, before a random architecture is asked for
 class PolicySearch(BayesianSearch):
     """Asks for what a policy draws that learns, round by round, from what was told.
 
-    The policy begins with the law of the space, so that nothing is left out. After each round it goes on learning from
-    where it was: by ``"refit"`` to the best of all labels, weighted by rank; or by ``"gradient"``, the policy gradient
-    on the labels of the round, with the share of labels that each one beats as its reward. That counts them as drawn by
-    the policy as it was, which is so with ``filtered=False`` and no more than a round asked for at once.
+    The policy begins with the law of the space, so that nothing is left out, and learns after each round. By
+    ``"preference"`` it begins anew with that law and learns from all pairs of labels which is the better one. The
+    others go on from where it was: ``"refit"`` to the best of all labels, weighted by rank; ``"gradient"`` by the
+    policy gradient on the labels of the round, with the share of labels that each one beats as its reward. That counts
+    them as drawn by the policy as it was, which is so with ``filtered=False`` and no more than a round asked for at
+    once.
 
     Args:
         initial: how many random architectures come first
         batch: after how many labels the policy learns again
-        update: ``"refit"`` or ``"gradient"``
+        update: ``"preference"``, ``"refit"`` or ``"gradient"``
         model: of the policy, ``"graph"``; or, for comparison and for spaces whose graphs do not grow, ``"recurrent"``
             or ``"independent"``, see ``nagkit.generators.slot_policy``
         filtered: whether the surrogate chooses among candidates, as in Bayesian search; else what the policy draws is
@@ -102,7 +104,8 @@ class PolicySearch(BayesianSearch):
     def _policy(self) -> Policy:
         """The policy after all whole rounds so far; the same labels give the same policy."""
         told, policy = self._learned or (0, self._law)
-        for end in range(self.initial, len(self.archive) + 1, self.batch):
+        ends = range(self.initial, len(self.archive) + 1, self.batch)
+        for end in ends[-1:] if self.update == "preference" else ends:
             if end > told:
                 with one_thread():
                     policy = self._updated(policy, self.archive.first(end))
@@ -113,6 +116,10 @@ class PolicySearch(BayesianSearch):
         """The policy after one more round."""
         rng = np.random.default_rng(archive.tokens.ravel())  # seeded by what is known, as a state may be another's
         known, ranks = np.isfinite(archive.values).all(1), archive.ranks()
+        if not known.any():
+            return policy
+        if self.update == "preference":
+            return preferring(self._law, archive.tokens[known], ranks[known], STEPS["preference"], rng)
         if self.update == "gradient":
             rows = np.flatnonzero(known)
             rows = rows[rows >= len(archive) - self.batch]
@@ -122,4 +129,4 @@ class PolicySearch(BayesianSearch):
             return reinforced(policy, archive.tokens[rows], beaten, STEPS["gradient"], rng)
         better = (ranks[None, known] < ranks[:, None]).sum(1)  # than each
         weights = np.where(known, np.maximum(ELITE - better, 0.0), 0.0)
-        return refitted(policy, archive.tokens, weights, STEPS["refit"], rng) if known.any() else policy
+        return refitted(policy, archive.tokens, weights, STEPS["refit"], rng)

@@ -16,7 +16,7 @@ from nagkit.errors import ArgumentError, DataDamagedError
 from nagkit.generators.autoregressive import AutoregressiveGenerator
 from nagkit.generators.graph_policy import GraphPolicy, load
 from nagkit.generators.policy import Drawn, odds_of
-from nagkit.generators.policy_training import entropy, refitted, reinforced, train, untrained
+from nagkit.generators.policy_training import entropy, preferring, refitted, reinforced, train, untrained
 from nagkit.generators.regrowth import Regrowth
 from nagkit.growth import Growth
 from nagkit.metrics import Constraint, Metric, Objective
@@ -227,11 +227,21 @@ def test_the_policy_gradient_leads_to_what_is_rewarded():
     assert means[-1] > means[0] + 1
 
 
-@pytest.mark.parametrize("reward", [0.3, 1.0])
-def test_equal_rewards_teach_nothing(reward):
+def test_what_is_preferred_gains_on_the_rest_and_on_what_was_never_told():
+    policy = nagkit.generator("autoregressive", CELLS).policy
+    rows, others = np.split(Drawn(policy, 400, rng()).finish().rows, [40])
+    after = AutoregressiveGenerator(preferring(policy, rows, -ZEROS.values(rows).astype(int), 40, rng()))
+    before = AutoregressiveGenerator(policy)
+    for each, least in ((rows, 0.8), (others, 0.6)):
+        gained = after.log_probability(each) - before.log_probability(each)
+        assert stats.spearmanr(gained, ZEROS.values(each)).statistic > least
+
+
+@pytest.mark.parametrize(("learn", "same"), [(reinforced, 0.3), (reinforced, 1.0), (preferring, 0)])
+def test_equals_teach_nothing(learn, same):
     policy = nagkit.generator("autoregressive", CELLS).policy
     rows = Drawn(policy, 50, rng()).finish().rows
-    after = reinforced(policy, rows, np.full(50, reward), 5, rng())
+    after = learn(policy, rows, np.full(50, same), 5, rng())
     for one, other in zip(policy.parameters(), after.parameters(), strict=True):
         torch.testing.assert_close(one, other)
 

@@ -17,6 +17,7 @@ KINDS = [
     {},
     {"filtered": False},
     {"filtered": False, "update": "gradient"},
+    {"filtered": False, "update": "preference"},
     {"filtered": False, "model": "recurrent"},
 ]
 
@@ -126,7 +127,7 @@ def test_spaces_whose_graphs_do_not_grow_are_searched_too(model):
 
 
 def test_impossible_options_are_refused(as_a_user):
-    with pytest.raises(ArgumentError, match="update must be one of 'refit', 'gradient'"):
+    with pytest.raises(ArgumentError, match="update must be one of 'refit', 'gradient', 'preference'"):
         made(update="descent")
     with pytest.raises(ArgumentError, match="model must be one of 'graph', 'recurrent', 'independent'"):
         made(model="transformer")
