@@ -22,14 +22,16 @@ from nagkit.space import UNDECIDED, SearchSpace
 from nagkit.weights import shipped
 
 CHUNK = 4_096  # rows that are read at once
+LISTED = 128  # ways to decide a block, at most, for the grammar to be followed through all of them
 
 
 class AutoregressiveGenerator(FramedGenerator):
     """Samples of a policy, each legal by construction, and how likely each architecture is.
 
     A frame shows one block more than the one before. Its probabilities are those of the policy for the block that
-    comes next, each slot by itself: what the grammar makes of one when another of the block is decided is left out. For
-    what comes later they are those of the space.
+    comes next, each slot by itself: how often it will be each symbol. They are exact where the block can be listed;
+    beyond ``LISTED`` ways, what the grammar makes of a slot once another of the block is decided is left out. For what
+    comes later they are those of the space.
     """
 
     methods = ("tilt", "first-order")
@@ -80,8 +82,31 @@ class AutoregressiveGenerator(FramedGenerator):
         """What is decided, what the policy makes of the next block, and what the space says of all others."""
         legal, held = self.space.legal(tokens), tokens[:, :, None]
         open_ = special.softmax(np.where(legal, self.space.belief(tokens), -np.inf), axis=2)
-        weights, odds = odds_of(self.policy, tokens, place)
+        different, row = np.unique(tokens, axis=0, return_inverse=True)  # far fewer, as long as little is decided
         slots = list(self.policy.blocks[place])
-        each = np.exp(among(odds, legal[:, None, slots], self.policy.floor))
-        open_[:, slots] = np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
+        open_[:, slots] = self._marginals(different, place)[row.ravel()]
         return np.where(held == UNDECIDED, open_, held == np.arange(open_.shape[2]))
+
+    def _marginals(self, tokens: Int[np.ndarray, "n L"], place: int) -> Float[np.ndarray, "n S K"]:
+        """How often each slot of the next block will be each symbol."""
+        weights, odds = odds_of(self.policy, tokens, place)
+        slots, floor = list(self.policy.blocks[place]), self.policy.floor
+        if self.space.radices[slots].prod(dtype=float) > LISTED:
+            each = np.exp(among(odds, self.space.legal(tokens)[:, None, slots], floor))
+            return np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
+        rows, source = tokens, np.arange(len(tokens))  # the ways to decide the block so far, and of which row each is
+        logs = weights  # of each way, by component
+        for s, slot in enumerate(slots):
+            legal = self.space.legal_in(rows, slot)
+            each = among(odds[source, :, s], legal[:, None], floor)  # (ways, M, K)
+            way, symbol = np.nonzero(legal)
+            rows, source, logs = rows[way], source[way], logs[way] + each[way, :, symbol]
+            rows[:, slot] = symbol
+        found = np.zeros((len(tokens), len(slots), odds.shape[3]))
+        np.add.at(found, (source[:, None], np.arange(len(slots)), rows[:, slots]), _total(logs)[:, None])
+        return found
+
+
+def _total(logs: Float[np.ndarray, "w M"]) -> Float[np.ndarray, "w"]:
+    """The probability of each way, over all components."""
+    return np.exp(special.logsumexp(logs, axis=1))
