@@ -99,7 +99,7 @@ class Motifs:
         import pandas as pd
 
         often = np.maximum(self.share, self.law) >= arguments.real("least", least, 0, 1)
-        order = [place for place in np.argsort(-self.lift, kind="stable") if often[place]]
+        order = [place for place in np.argsort(-self.lift, kind="stable").tolist() if often[place]]
         columns = {
             self.kinds[0]: [self.names[place][0] for place in order],
             self.kinds[1]: [self.names[place][1] for place in order],
@@ -110,17 +110,18 @@ class Motifs:
 
     def sentence(self) -> str:
         """The most and the least preferred of those that are certain."""
-        order = [place for place in np.argsort(-self.lift, kind="stable") if self.certain[place]]
+        order = [place for place in np.argsort(-self.lift, kind="stable").tolist() if self.certain[place]]
         if not order:
             return "Nothing is preferred for certain."
         more, less = (f"{self._called(place)} ({self.lift[place]:.2g} times)" for place in (order[0], order[-1]))
-        return f"{len(order)} of {len(self.names)} differ for certain; the most preferred is {more}, the least {less}."
+        differ = f"{len(order)} of {len(self.names)} differ from the other law for certain"
+        return f"{differ}; the most preferred is {more}, the least {less}."
 
     def _called(self, place: int) -> str:
         one, other = self.names[place]
-        return (
-            f"{look(one).label} → {look(other).label}" if self.kinds[0] == "from" else f"{look(other).label} at {one}"
-        )
+        if self.kinds == SLOTS:
+            return f"{other if other == DEAD else look(other).label} at {one}"
+        return f"{look(one).label} → {look(other).label}"
 
 
 def _space(samples: Distribution, law: Distribution) -> SearchSpace:
