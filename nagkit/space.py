@@ -198,9 +198,8 @@ class SearchSpace(ABC):
         """A sentence for each slot in which another symbol would heal the row; for each wrong slot if none would."""
         wrong = np.flatnonzero(self._illegal(row[None]))
         legal = self.legal(row[None])[0]  # (L, K)
-        healing = [l for l in wrong if legal[l].any()]
         faults = []
-        for l in healing or wrong:
+        for l in [l for l in wrong if legal[l].any()] or wrong:
             slot, instead = self.slots[l], np.flatnonzero(legal[l])
             remedy = f", but {' or '.join(repr(slot.symbols[k]) for k in instead)}" if len(instead) else ""
             faults.append(f"Slot {l} ({slot.name}) may not be {slot.symbols[row[l]]!r} beside the others{remedy}.")
@@ -212,8 +211,7 @@ class SearchSpace(ABC):
         arguments.generator("rng", rng)
         tokens = np.full((n, len(self.slots)), UNDECIDED)
         for l in range(len(self.slots)):
-            weight = self.legal_in(tokens, l) * rng.random((n, self.radices.max()))  # (n, K)
-            tokens[:, l] = weight.argmax(1)
+            tokens[:, l] = (self.legal_in(tokens, l) * rng.random((n, self.radices.max()))).argmax(1)
         return tokens
 
     def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
@@ -334,6 +332,10 @@ class SearchSpace(ABC):
     def _listable(self) -> None:
         if self.size > ENUMERABLE:
             raise ArgumentError(f"space {self.name!r} has {self.size:.2g} rows; only up to {ENUMERABLE:,} are listed.")
+
+    def alive(self, tokens: Int[np.ndarray, "n L"]) -> Bool[np.ndarray, "n L"]:
+        """Whether each slot has an effect beside the others; here all have, a space with dead parts says which."""
+        return np.ones(self.check(tokens).shape, dtype=bool)
 
     @abstractmethod
     def decode(self, row: Any) -> Architecture:

@@ -30,14 +30,16 @@ MODELS: dict[str, Callable[[SearchSpace], Policy]] = {  # each makes a policy wi
     "recurrent": lambda space: untrained(RecurrentPolicy, space, 0),
     "independent": lambda space: untrained(IndependentPolicy, space, 0),
 }
+LISTED = 128  # ways to decide a block, at most, for the grammar to be followed through all of them
 
 
 class AutoregressiveGenerator(FramedGenerator):
     """Samples of a policy, each legal by construction, and how likely each architecture is.
 
     A frame shows one block more than the one before. Its probabilities are those of the policy for the block that
-    comes next, each slot by itself: what the grammar makes of one when another of the block is decided is left out. For
-    what comes later they are those of the space.
+    comes next, each slot by itself: how often it will be each symbol. They are exact where the block can be listed;
+    beyond ``LISTED`` ways, what the grammar makes of a slot once another of the block is decided is left out. For what
+    comes later they are those of the space.
     """
 
     methods = ("tilt", "first-order")
@@ -91,9 +93,32 @@ class AutoregressiveGenerator(FramedGenerator):
         """What is decided, what the policy makes of the next block, and what the space says of all others."""
         legal, held = self.space.legal(tokens), tokens[:, :, None]
         open_ = special.softmax(np.where(legal, self.space.belief(tokens), -np.inf), axis=2)
-        weights, odds = odds_of(self.policy, tokens, place)
+        different, row = np.unique(tokens, axis=0, return_inverse=True)  # far fewer, as long as little is decided
         slots = list(self.policy.blocks[place])
-        prior = np.stack([self.policy.prior_in(tokens, slot) for slot in slots], axis=1)
-        each = np.exp(among(odds, prior[:, None], self.policy.floor))
-        open_[:, slots] = np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
+        open_[:, slots] = self._marginals(different, place)[row.ravel()]
         return np.where(held == UNDECIDED, open_, held == np.arange(open_.shape[2]))
+
+    def _marginals(self, tokens: Int[np.ndarray, "n L"], place: int) -> Float[np.ndarray, "n S K"]:
+        """How often each slot of the next block will be each symbol."""
+        weights, odds = odds_of(self.policy, tokens, place)
+        slots, floor = list(self.policy.blocks[place]), self.policy.floor
+        if self.space.radices[slots].prod(dtype=float) > LISTED:
+            prior = np.stack([self.policy.prior_in(tokens, slot) for slot in slots], axis=1)
+            each = np.exp(among(odds, prior[:, None], floor))
+            return np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
+        rows, source = tokens, np.arange(len(tokens))  # the ways to decide the block so far, and of which row each is
+        logs = weights  # of each way, by component
+        for s, slot in enumerate(slots):
+            prior = self.policy.prior_in(rows, slot)
+            each = among(odds[source, :, s], prior[:, None], floor)  # (ways, M, K)
+            way, symbol = np.nonzero(np.isfinite(prior))
+            rows, source, logs = rows[way], source[way], logs[way] + each[way, :, symbol]
+            rows[:, slot] = symbol
+        found = np.zeros((len(tokens), len(slots), odds.shape[3]))
+        np.add.at(found, (source[:, None], np.arange(len(slots)), rows[:, slots]), _total(logs)[:, None])
+        return found
+
+
+def _total(logs: Float[np.ndarray, "w M"]) -> Float[np.ndarray, "w"]:
+    """The probability of each way, over all components."""
+    return np.exp(special.logsumexp(logs, axis=1))

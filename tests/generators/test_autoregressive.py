@@ -13,6 +13,7 @@ import nagkit
 from blocks import ROWS, Blocks
 from nagkit.diffusion.energy import Energy
 from nagkit.errors import ArgumentError, DataDamagedError
+from nagkit.generators import autoregressive
 from nagkit.generators.autoregressive import AutoregressiveGenerator
 from nagkit.generators.graph_policy import GraphPolicy, load
 from nagkit.generators.policy import Drawn, odds_of
@@ -293,6 +294,45 @@ def test_a_file_of_another_space_or_other_arrays_is_refused(tmp_path):
 def test_spaces_whose_graphs_do_not_grow_are_refused():
     with pytest.raises(ArgumentError, match="space must have graphs that grow node by node; 'mobilenet-v3' has no"):
         GraphPolicy(nagkit.space("mobilenet-v3"))
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.2])
+@pytest.mark.parametrize("space", [CELLS, GROWN], ids=lambda space: space.name)
+def test_probabilities_of_a_block_are_shares_of_what_can_follow(space, floor):
+    """Under the grammar too, by the likelihoods of all architectures that agree with what is decided."""
+    generator = AutoregressiveGenerator(deepcopy(noisy(space)))
+    generator.policy.floor = floor
+    rows = space.all()
+    law = np.exp(generator.log_probability(rows))
+    for place, frame in enumerate(list(generator.frames(2, nagkit.Guidance(), rng()))[:-1]):
+        for tokens, probability in zip(frame.tokens, frame.probability, strict=True):
+            agree = ((tokens == UNDECIDED) | (rows == tokens)).all(1)
+            for slot in generator.policy.blocks[place]:
+                for symbol in range(len(space.slots[slot].symbols)):
+                    share = law[agree & (rows[:, slot] == symbol)].sum() / law[agree].sum()
+                    assert probability[slot, symbol] == pytest.approx(share, abs=2e-5)
+
+
+@pytest.mark.parametrize(("row", "place"), [(1, 3), (4, 7)])
+def test_odds_of_the_edges_of_a_node_agree_with_what_is_drawn_under_the_grammar(row, place):
+    """Where one edge is needed because another is not there."""
+    policy = noisy(GRAPHS)
+    frames = list(AutoregressiveGenerator(policy).frames(5, nagkit.Guidance(), rng()))
+    drawn = Drawn(policy, 5_000, rng(1))
+    drawn.rows[:] = frames[place].tokens[row]
+    rows = drawn.finish(place).rows
+    for slot in policy.blocks[place]:
+        share = np.bincount(rows[:, slot], minlength=2)[:2] / len(rows)
+        np.testing.assert_allclose(frames[place].probability[row, slot, :2], share, atol=0.03)
+
+
+def test_blocks_that_cannot_be_listed_are_shown_slot_by_slot(monkeypatch):
+    """Without a grammar the two are the same."""
+    generator = AutoregressiveGenerator(noisy(CELLS))
+    listed = list(generator.frames(5, nagkit.Guidance(), rng()))
+    monkeypatch.setattr(autoregressive, "LISTED", 1)
+    for one, other in zip(listed, generator.frames(5, nagkit.Guidance(), rng()), strict=True):
+        np.testing.assert_allclose(one.probability, other.probability, atol=1e-6)
 
 
 def test_frames_show_the_odds_of_the_next_node():

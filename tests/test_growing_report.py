@@ -1,0 +1,77 @@
+"""The report on what a policy search has learned: what it refuses, and that its figures say what the law is."""
+
+import json
+
+import numpy as np
+import pytest
+
+import nagkit
+from nagkit.distribution import Distribution
+from nagkit.errors import ArgumentError
+from nagkit.report import report
+from nagkit.search import run, search
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"table": "mobilenet-v3/imagenet"}, "table must be one of"),
+        ({"update": "refits"}, "update must be one of 'refit', 'gradient'; got 'refits'. Did you mean 'refit'"),
+        ({"filtered": "maybe"}, "filtered must be one of 'no', 'yes'"),
+        ({"budget": 10}, "budget must be a whole number from 20"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_before_a_kernel_starts(tmp_path, given, said):
+    with pytest.raises(ArgumentError, match=said):
+        report("growing", given, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The folder of a small report, and its figures."""
+    given = {"budget": 40, "seeds": 1, "seed": 3, "samples": 100}
+    folder = report("growing", given, tmp_path_factory.mktemp("report"))
+    return folder, json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.slow
+def test_figures_are_those_of_the_same_search_here(shown):
+    figures, table = shown[1], nagkit.benchmark("digits/mid8")
+    wish = table.objective("val_accuracy")
+    found = search("policy", table.space, [wish], seed=3, filtered=False)
+    before = found.generator()
+    for _ in run(found, 40):
+        pass
+    truth, forms = (
+        table.look_up(table.space.all(), "val_accuracy"),
+        table.space.canonical(table.space.all(), "function"),
+    )
+    best = table.space.all()[(forms == forms[np.nanargmax(truth)]).all(1)]
+    for name, generator in (("before", before), ("after", found.generator())):
+        chance = np.exp(generator.log_probability(best)).sum()
+        assert figures[f"{name}: log probability of the best"]["value"] == pytest.approx(np.log(chance))
+        law = Distribution.of(generator, 400, np.random.default_rng(0), found.identity).figures(
+            wish, found.archive.tokens
+        )
+        for what, reach in (
+            ("mean val_accuracy", 4.0),
+            ("entropy", 1.0),
+            ("novel", 20.0),
+            ("distance of two samples", 1),
+        ):
+            assert figures[f"{name}: {what}"]["value"] == pytest.approx(law[what].value, abs=reach)
+    assert figures["rise of the mean"]["value"] == pytest.approx(
+        figures["after: mean val_accuracy"]["value"] - figures["before: mean val_accuracy"]["value"]
+    )
+    assert figures["rise of the mean"]["value"] > 3, "the policy has learned"
+    assert figures["after: valid"]["value"] == 100
+
+
+@pytest.mark.slow
+def test_the_page_has_its_pictures_with_their_sentences_and_is_small(shown):
+    page = (shown[0] / "report.html").read_text()
+    assert page.count("Plotly.newPlot(") == 7, "three graphs that grow, two cells, worth and motifs"
+    assert page.count("Node 1: 0-1") == 3
+    assert "differ from the other law for certain; the most preferred is" in page
+    assert len(page) < 6e6
