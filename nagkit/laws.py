@@ -148,19 +148,21 @@ class Laws:
         means = {name: values.mean() for name, values in self.known().items()}
         return sorted(means, key=lambda name: -means[name])
 
-    def sentence(self, name: str) -> str:
-        """Whether this law is better than the best of the others, by how much, and how large the noise is."""
-        figures, others = self.figures(), [each for each in self.ranking() if each != name]
-        told = f"{name}: mean test accuracy {figures[name, 'mean']}"
-        if not others:
-            return f"{told}."
-        gain, noise = self.difference(name, others[0]), self.noise()
+    def sentence(self, name: str, others: Sequence[str] = ()) -> str:
+        """Whether a law is better than the best of others (all when none are named), by how much, and the noise."""
+        means, figures = self.ranking(), self.figures()
+        best = next((each for each in means if each != name and (not others or each in others)), None)
+        told = f"{name}: mean test accuracy {figures[arguments.one_of('name', name, means), 'mean']}."
+        if best is None:
+            return told
+        gain, noise = self.difference(name, best), self.noise()
         low, high = gain.low or 0.0, gain.high or 0.0
-        verdict = "more than" if low > 0 else "less than" if high < 0 else "not told apart from"
-        told += f"; {verdict} {others[0]}, the best of the others, with {figures[others[0], 'mean']}: by {gain}."
+        verdict = "is better" if low > 0 else "is worse" if high < 0 else "cannot be told from it"
+        told += f" The best of the others is {best}: {figures[best, 'mean']}. "
+        told += f"The difference is {gain}, so that {name} {verdict}."
         if noise is not None:
-            size = "more" if gain.value > noise.value else "less"
-            told += f" That is {size} than the noise of seeds, a standard deviation of {noise} between trainings."
+            size = "more" if abs(gain.value) > noise.value else "less"
+            told += f" It is {size} than the noise of seeds, the standard deviation between trainings of one: {noise}."
         return told
 
     def association(self, values: Float[np.ndarray, "u"]) -> Estimate | None:
