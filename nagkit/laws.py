@@ -54,8 +54,8 @@ class Laws:
         arguments.instance("ledger", self.ledger, Path, "Path('runs/laws.sqlite')")
         seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
         checked = {name: self.trainer.space.check(tokens) for name, tokens in self.samples.items()}
-        if not checked or not all(map(len, checked.values())):
-            raise ArgumentError(f"samples must hold laws with one architecture or more each; got {list(checked)}.")
+        if not checked:
+            raise ArgumentError("samples must hold one law or more; got none. Write {'learned': tokens}.")
         if not seeds or len(set(seeds)) < len(seeds):
             raise ArgumentError(f"seeds must hold one or more, each once; got {seeds}. Write (1, 2, 3).")
         object.__setattr__(self, "samples", checked)

@@ -1,6 +1,6 @@
 """Images of your own as a task: arrays, or a file that holds them, split by a seed.
 
-Notation: n images, h and w their sides in pixels, c channels, s a side.
+Notation: n images, h and w their sides in pixels, g and v those after averaging, c channels.
 """
 
 import zipfile
@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Num
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError, DataMissingError
@@ -30,7 +30,7 @@ class ImageFile:
     Where a ``side`` is given, neighbouring pixels are averaged until images have so many a side. The seed splits them.
     """
 
-    path: str
+    path: str | PathLike[str]
     side: int | None = None
     seed: int = 0
 
@@ -42,18 +42,19 @@ class ImageFile:
     def open(self) -> Task:
         """The images as a task; nothing that the file holds is run."""
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                if isinstance(file, np.ndarray) or not {"x", "y"} <= set(file.files):
-                    held = "one array" if isinstance(file, np.ndarray) else ", ".join(file.files) or "nothing"
-                    raise ArgumentError(f"{self.path} must hold arrays x and y; it holds {held}. {_REMEDY}.")
-                images, classes = file["x"], file["y"]
+            with open(self.path, "rb") as file:
+                held = np.load(file, allow_pickle=False)
+                names = ["one array"] if isinstance(held, np.ndarray) else held.files
+                arrays = {name: held[name] for name in ("x", "y") if name in names}
         except FileNotFoundError:
             raise DataMissingError(f"There is no file of images at {self.path}; {_REMEDY}.") from None
-        except ArgumentError:
-            raise
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as fault:
             raise ArgumentError(f"{self.path} cannot be read as a file of images ({fault}); {_REMEDY}.") from None
-        return task(images, classes, self.side, self.seed)
+        if len(arrays) < 2:
+            raise ArgumentError(
+                f"{self.path} must hold arrays x and y; it holds {', '.join(names) or 'nothing'}. {_REMEDY}."
+            )
+        return task(arrays["x"], arrays["y"], self.side, self.seed)
 
 
 def task(images: Any, classes: Any, side: int | None = None, seed: int = 0) -> Task:
@@ -85,7 +86,7 @@ def task(images: Any, classes: Any, side: int | None = None, seed: int = 0) -> T
     return Task(None, **splits)
 
 
-def _checked(images: Any) -> Float[np.ndarray, "n c h w"]:
+def _checked(images: Any) -> Num[np.ndarray, "n c h w"]:
     """The images with their channels first."""
     found = arguments.array("images", images)
     if found.ndim == 3:
@@ -104,7 +105,7 @@ def _checked(images: Any) -> Float[np.ndarray, "n c h w"]:
     return np.moveaxis(found, 3, 1)
 
 
-def _averaged(images: Float[np.ndarray, "n c h w"], side: int | None) -> Float[np.ndarray, "n c s s"]:
+def _averaged(images: Num[np.ndarray, "n c h w"], side: int | None) -> Num[np.ndarray, "n c g v"]:
     if side is None:
         return images
     height, width = images.shape[2:]

@@ -6,10 +6,13 @@ hold them; a task by its name.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Int
 
 from nagkit.database import connect, refusals
 from nagkit.errors import ArgumentError
@@ -30,7 +33,7 @@ CREATE TABLE IF NOT EXISTS timings (
 """
 
 
-def number(tokens: Iterable[int]) -> int:
+def number(tokens: Sequence[int] | Int[np.ndarray, "L"]) -> int:
     """A name for an architecture of any space: 63 bits of the SHA-256 of its row."""
     digest = hashlib.sha256(json.dumps(list(map(int, tokens))).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

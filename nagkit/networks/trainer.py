@@ -122,7 +122,7 @@ class Trainer:
         seconds = sum(epoch.seconds for epoch in epochs)
         return Training(self.task_name, number(tokens), seed, tuple(tokens), curves, seconds, versions(self.task))
 
-    def _network(self, row: Sequence[int], seed: int) -> Network:
+    def _network(self, row: Sequence[int] | Int[np.ndarray, "L"], seed: int) -> Network:
         return build(self.space.decode(row), self.task.classes, self.skeleton, seed=seed)
 
 
