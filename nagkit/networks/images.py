@@ -4,8 +4,10 @@ Notation: n images, h and w their sides in pixels, g and v those after averaging
 """
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,13 +44,13 @@ class ImageFile:
     def open(self) -> Task:
         """The images as a task; nothing that the file holds is run."""
         try:
-            with open(self.path, "rb") as file:
+            with Path(self.path).open("rb") as file:
                 held = np.load(file, allow_pickle=False)
                 names = ["one array"] if isinstance(held, np.ndarray) else held.files
                 arrays = {name: held[name] for name in ("x", "y") if name in names}
         except FileNotFoundError:
             raise DataMissingError(f"There is no file of images at {self.path}; {_REMEDY}.") from None
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as fault:
+        except (OSError, EOFError, ValueError, NotImplementedError, zlib.error, zipfile.BadZipFile) as fault:
             raise ArgumentError(f"{self.path} cannot be read as a file of images ({fault}); {_REMEDY}.") from None
         if len(arrays) < 2:
             raise ArgumentError(

@@ -115,6 +115,15 @@ def test_files_that_hold_something_else_are_refused_and_never_run(as_a_user, tmp
         path.write_bytes(content)
         with pytest.raises(ArgumentError, match="cannot be read as a file of images"):
             ImageFile(path).open()
+    np.savez_compressed(path, x=COLOUR, y=CLASSES)
+    whole = bytearray(path.read_bytes())
+    for place in RNG.choice(len(whole), 60, replace=False):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            images, _ = together(ImageFile(path).open())
+        except (ArgumentError, DataMissingError):
+            continue
+        assert np.array_equal(images, together(task(COLOUR, CLASSES))[0])  # no pixel was hit
     with pytest.raises(ArgumentError, match="path must be that of a file of images; got 3"):
         ImageFile(3)
     assert capsys.readouterr().out == ""
