@@ -112,7 +112,20 @@ def check(name: str, values: Mapping[str, object]) -> dict[str, int | float | st
         arguments.one_of("parameter", key, known)
     clean = {key: parameter.clean(values.get(key, parameter.default)) for key, parameter in known.items()}
     _check_together(clean)
-    return clean
+    return clean if "images" not in clean else {**clean, "images": _images(clean["images"])}
+
+
+def _images(given: object) -> str:
+    """A task of digits, or the whole path of a file of images, as a notebook runs in a folder of its own."""
+    from nagkit.networks.recipes import RECIPES
+
+    name = str(given)
+    if name.removeprefix("digits/") in RECIPES or Path(name).is_file():
+        return name if name.removeprefix("digits/") in RECIPES else str(Path(name).resolve())
+    known = ", ".join(f"digits/{each}" for each in list(RECIPES)[:3])
+    raise ArgumentError(
+        f"images must be a task of digits such as {known}, or a file of images that is there; got {name!r:.200}."
+    )
 
 
 def _check_together(values: Mapping[str, Any]) -> None:

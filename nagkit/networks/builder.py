@@ -231,7 +231,7 @@ def train_cell(job: Job) -> list[Training]:
         curves = {name: [getattr(epoch, name) for epoch in epochs] for name in ("train_loss", *embedded.CURVES)}
         seconds = sum(epoch.seconds for epoch in epochs)
         trainings.append(
-            Training(job.task.name, job.cell, seed, architecture.tokens, curves, seconds, _versions(images))
+            Training(job.task.name, job.cell, seed, architecture.tokens, curves, seconds, versions(images))
         )
     return trainings
 
@@ -242,7 +242,7 @@ def _rendered(task: ImageRecipe) -> Task:
 
 
 @lru_cache(maxsize=_MOST_TASKS)
-def _versions(images: Task) -> dict[str, str]:
+def versions(images: Task) -> dict[str, str]:
     """What a result depends on besides recipe and seed: libraries, the processor, the images."""
     return {
         "torch": torch.__version__,

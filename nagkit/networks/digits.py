@@ -24,24 +24,31 @@ Ground = Callable[[int, np.random.Generator], Float[np.ndarray, "s s"]]  # (side
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images (n, 1, s, s), their classes, and for each the place of its source among scikit-learn's 1,797.
+    """Images (n, c, h, w), their classes, and for each the place of its source among scikit-learn's 1,797 digits.
 
-    Class k is the k-th of the recipe's digits.
+    Class k is the k-th of the recipe's digits. Of other images the source is their own place among all that were given.
     """
 
-    images: Float[np.ndarray, "n 1 s s"]
+    images: Float[np.ndarray, "n c h w"]
     labels: Int[np.ndarray, "n"]
     sources: Int[np.ndarray, "n"]
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Three splits that share neither a source digit nor a part of a photograph."""
+    """Three splits that share neither a source digit nor a part of a photograph; of other images, without a recipe."""
 
-    recipe: ImageRecipe
+    recipe: ImageRecipe | None
     train: Split
     validation: Split
     test: Split
+
+    @property
+    def classes(self) -> int:
+        """How many different classes there are to tell apart."""
+        if self.recipe is not None:
+            return self.recipe.classes
+        return 1 + max(int(getattr(self, name).labels.max()) for name in SPLITS)
 
     def digest(self) -> str:
         """SHA-256 over the bytes of all images and labels: equal digests, equal task."""

@@ -1,13 +1,18 @@
 """The ledger of all builds: one SQLite file in which every finished piece of work is one transaction.
 
-A cell is named by its place in the list of all rows of its space (``space.index``), a task by its name.
+A cell is named by its place in the list of all rows of its space (``space.index``), or by ``number`` where no list can
+hold them; a task by its name.
 """
 
+import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Int
 
 from nagkit.database import connect, refusals
 from nagkit.errors import ArgumentError
@@ -26,6 +31,12 @@ CREATE TABLE IF NOT EXISTS timings (
     PRIMARY KEY (cell, round, processor)
 );
 """
+
+
+def number(tokens: Sequence[int] | Int[np.ndarray, "L"]) -> int:
+    """A name for an architecture of any space: 63 bits of the SHA-256 of its row."""
+    digest = hashlib.sha256(json.dumps(list(map(int, tokens))).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ LAYERS = (
         "nagkit.drawings",
         "nagkit.figures",
         "nagkit.fronts",
+        "nagkit.laws",
         "nagkit.looks",
         "nagkit.maps",
         "nagkit.motifs",

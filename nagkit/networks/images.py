@@ -1,0 +1,118 @@
+"""Images of your own as a task: arrays, or a file that holds them, split by a seed.
+
+Notation: n images, h and w their sides in pixels, g and v those after averaging, c channels.
+"""
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError, DataMissingError
+from nagkit.networks.digits import Split, Task
+from nagkit.networks.recipes import SPLITS
+
+SMALLEST, LARGEST = 4, 1024  # pixels a side
+FEWEST = 10  # images
+_SHARES = (0.6, 0.8)  # where training ends, and validation
+_CHANNELS = range(1, 5)
+_REMEDY = "np.savez_compressed(path, x=images, y=classes) makes one"
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file of NumPy (``.npz``) with images ``x`` and classes ``y``, as ``task`` takes them.
+
+    Where a ``side`` is given, neighbouring pixels are averaged until images have so many a side. The seed splits them.
+    """
+
+    path: str | PathLike[str]
+    side: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.path, str | PathLike) or not fspath(self.path):
+            raise ArgumentError(f"path must be that of a file of images; got {self.path!r:.80}. {_REMEDY}.")
+        object.__setattr__(self, "path", fspath(self.path))
+
+    def open(self) -> Task:
+        """The images as a task; nothing that the file holds is run."""
+        try:
+            with Path(self.path).open("rb") as file:
+                held = np.load(file, allow_pickle=False)
+                names = ["one array"] if isinstance(held, np.ndarray) else held.files
+                arrays = {name: held[name] for name in ("x", "y") if name in names}
+        except FileNotFoundError:
+            raise DataMissingError(f"There is no file of images at {self.path}; {_REMEDY}.") from None
+        except (OSError, EOFError, ValueError, NotImplementedError, zlib.error, zipfile.BadZipFile) as fault:
+            raise ArgumentError(f"{self.path} cannot be read as a file of images ({fault}); {_REMEDY}.") from None
+        if len(arrays) < 2:
+            raise ArgumentError(
+                f"{self.path} must hold arrays x and y; it holds {', '.join(names) or 'nothing'}. {_REMEDY}."
+            )
+        return task(arrays["x"], arrays["y"], self.side, self.seed)
+
+
+def task(images: Any, classes: Any, side: int | None = None, seed: int = 0) -> Task:
+    """Images of your own, three of five for training, one for validation, one for test, at random.
+
+    Each channel is brought to mean 0 and standard deviation 1 over the training images.
+
+    Args:
+        images: (n, h, w), or (n, h, w, c) with up to 4 channels; at least 10, of 4 to 1,024 pixels a side
+        classes: (n,) whole numbers, at least two different ones; they are numbered anew in ascending order
+        side: average neighbouring pixels until there are so many a side; it has to divide both. As they are when None
+    """
+    found, classes = _checked(images), arguments.array("classes", classes)
+    if classes.shape != found.shape[:1] or classes.dtype.kind not in "iu":
+        raise ArgumentError(
+            f"classes must be whole numbers of shape ({len(found)},), one for each image; got {classes.dtype} "
+            f"{classes.shape}."
+        )
+    names, labels = np.unique(classes, return_inverse=True)
+    if len(names) < 2:
+        raise ArgumentError(f"classes must hold two different ones or more; all are {names[0]}.")
+    order = np.random.default_rng(arguments.seed("seed", seed)).permutation(len(found))
+    parts = np.split(order, [int(share * len(order)) for share in _SHARES])
+    scaled = _averaged(found, side).astype(np.float32)
+    axes = (0, 2, 3)
+    mean, spread = (how(scaled[parts[0]], axes, dtype=np.float64, keepdims=True) for how in (np.mean, np.std))
+    scaled = ((scaled - mean) / np.where(spread > 0, spread, 1.0)).astype(np.float32)
+    splits = {name: Split(scaled[part], labels[part], part) for name, part in zip(SPLITS, parts, strict=True)}
+    return Task(None, **splits)
+
+
+def _checked(images: Any) -> Num[np.ndarray, "n c h w"]:
+    """The images with their channels first."""
+    found = arguments.array("images", images)
+    if found.ndim == 3:
+        found = found[..., None]
+    if found.ndim != 4 or found.shape[3] not in _CHANNELS or found.dtype.kind not in "fiu":
+        raise ArgumentError(
+            f"images must be numbers of shape (n, h, w), or (n, h, w, c) with 1 to {_CHANNELS[-1]} channels; got "
+            f"{found.dtype} of shape {np.shape(images)}. np.moveaxis(images, 1, -1) brings channels to the end."
+        )
+    if len(found) < FEWEST:
+        raise ArgumentError(f"images must be at least {FEWEST}, to be split into three; got {len(found)}.")
+    for sides in found.shape[1:3]:
+        arguments.whole("images' sides", sides, SMALLEST, LARGEST)
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ArgumentError("images must be finite; some pixels are not. Drop these images first.")
+    return np.moveaxis(found, 3, 1)
+
+
+def _averaged(images: Num[np.ndarray, "n c h w"], side: int | None) -> Num[np.ndarray, "n c g v"]:
+    if side is None:
+        return images
+    height, width = images.shape[2:]
+    arguments.whole("side", side, SMALLEST, min(height, width))
+    if height % side or width % side:
+        raise ArgumentError(f"side must divide the sides of the images, {height} and {width}; got {side}.")
+    shape = (*images.shape[:2], side, height // side, side, width // side)
+    return images.reshape(shape).mean((3, 5), dtype=np.float32)

@@ -1,0 +1,165 @@
+"""Real training as the values of a search, of a run, or of a comparison, in any space whose networks can be built.
+
+Notation: n architectures, L slots.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import nn
+
+from nagkit import arguments
+from nagkit.errors import ArgumentError
+from nagkit.metrics import Metric, Objective
+from nagkit.networks.builder import versions
+from nagkit.networks.digits import Split, Task, render
+from nagkit.networks.images import ImageFile
+from nagkit.networks.ledger import Training, number
+from nagkit.networks.network import Network, build
+from nagkit.networks.recipes import SPLITS, ImageRecipe
+from nagkit.networks.training import TrainingRecipe, train
+from nagkit.space import SearchSpace
+from nagkit.spaces.skeleton import Skeleton
+
+SMALL = Skeleton((16, 32), cells=1, reduction="convolution")  # trains in seconds on images of 8 pixels a side
+SHORT = TrainingRecipe(epochs=10, shown=1000, batch=64, watched=100)
+CURVES = ("train_loss", "validation_accuracy", "test_accuracy")
+_MOST_TASKS = 8  # whose images a process keeps
+
+Images = str | ImageRecipe | ImageFile | Task
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """Trains networks: called with architectures (n, L) it gives their accuracy (n,) on validation images, in percent.
+
+    That is what an objective asks for, here or in another process: ``objective`` is one. The test images tell nothing
+    to a search; ``train`` gives their accuracy too. The same architecture, seed and versions give the same bits.
+
+    Args:
+        images: a task of digits by name or recipe, a file of images, or a task of images of your own; the last travels
+            as a whole to other processes, so that a file is better where it is large
+        training: a recipe
+        seeds: of initial weights and of the order of images; with several, accuracy is the mean
+        skeleton: what is around a cell or a wiring; its ``image_channels`` are those of the images
+    """
+
+    space: SearchSpace
+    images: Images = "mid8"
+    training: TrainingRecipe = SHORT
+    seeds: Sequence[int] = (0,)
+    skeleton: Skeleton = SMALL
+    task_name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        arguments.instance("space", self.space, SearchSpace, "nagkit.space('random-wired-16')")
+        arguments.instance("training", self.training, TrainingRecipe, "TrainingRecipe(epochs=10)")
+        arguments.instance("skeleton", self.skeleton, Skeleton, "MICRO")
+        seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
+        if not seeds or len(set(seeds)) < len(seeds):
+            raise ArgumentError(f"seeds must hold one or more, each once; got {seeds}. Write (0, 1, 2).")
+        object.__setattr__(self, "seeds", seeds)
+        object.__setattr__(self, "task_name", _name(self.images))
+        channels = self.task.train.images.shape[1]
+        object.__setattr__(self, "skeleton", replace(self.skeleton, image_channels=channels))
+        wanted = _channels(self._network(self.space.sample(1, np.random.default_rng(0))[0], 0))
+        if channels not in {1, wanted}:
+            raise ArgumentError(
+                f"images must have {wanted} channels for networks of {self.space.name}, or 1; got {channels}."
+            )
+
+    @property
+    def task(self) -> Task:
+        """The images, which each process opens once."""
+        return self.images if isinstance(self.images, Task) else _opened(self.images)
+
+    @property
+    def metric(self) -> Metric:
+        """Accuracy on validation images, and how it comes about."""
+        how, recipe = self.about(), self.training
+        shown = "all images" if recipe.shown is None else f"{recipe.shown} images"
+        return Metric(
+            "val_accuracy",
+            "%",
+            "max",
+            dataset=self.task_name,
+            split="validation",
+            epochs=recipe.epochs,
+            seeds=", ".join(map(str, self.seeds)),
+            source=f"Trained by nagkit with {shown} an epoch: {how['training']}, {how['skeleton']}; images' sha256 "
+            f"{how['images']}.",
+        )
+
+    def objective(self) -> Objective:
+        """The wish for accuracy on validation images; to ask for its values is to train."""
+        return Objective(self.metric, self)
+
+    def about(self) -> dict[str, object]:
+        """What a training depends on besides architecture, seed and versions; for JSON."""
+        return {
+            "space": self.space.name,
+            "images": self.task.digest(),
+            "training": asdict(self.training),
+            "skeleton": asdict(self.skeleton),
+        }
+
+    def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The accuracy of each architecture on validation images after training, the mean over seeds, in percent."""
+        each = [[self.train(row, seed) for seed in self.seeds] for row in self.space.check(tokens)]
+        return np.array([np.mean([t.curves["validation_accuracy"][-1] for t in trainings]) for trainings in each])
+
+    def train(self, row: Int[np.ndarray, "L"], seed: int) -> Training:
+        """One training, with its curves; the last value of each is that of all images of the split."""
+        tokens = self.space.check_row(row)
+        network = self._network(tokens, seed)
+        task = _in_channels(self.task, _channels(network))
+        epochs = list(train(network, task, self.training, seed))
+        curves = {name: [getattr(epoch, name) for epoch in epochs] for name in CURVES}
+        seconds = sum(epoch.seconds for epoch in epochs)
+        return Training(self.task_name, number(tokens), seed, tuple(tokens), curves, seconds, versions(self.task))
+
+    def _network(self, row: Sequence[int] | Int[np.ndarray, "L"], seed: int) -> Network:
+        return build(self.space.decode(row), self.task.classes, self.skeleton, seed=seed)
+
+
+def _name(images: object) -> str:
+    """What the images are called."""
+    match images:
+        case Task():
+            return "images" if images.recipe is None else images.recipe.name
+        case ImageFile():
+            return Path(images.path).stem
+        case ImageRecipe():
+            return images.name
+        case str():
+            return images.removeprefix("digits/")
+    raise ArgumentError(
+        f"images must be the name of a task such as 'mid8', an ImageRecipe, an ImageFile('images.npz'), or a task of "
+        f"nagkit.networks.images; got {type(images).__name__}."
+    )
+
+
+@lru_cache(maxsize=_MOST_TASKS)
+def _opened(images: str | ImageRecipe | ImageFile) -> Task:
+    return images.open() if isinstance(images, ImageFile) else render(images)
+
+
+def _channels(network: nn.Module) -> int:
+    """How many channels an image has to have for a network."""
+    return next(module.in_channels for module in network.modules() if isinstance(module, nn.Conv2d))
+
+
+def _in_channels(task: Task, channels: int) -> Task:
+    """Grey images for a network that takes several channels: the same in each."""
+    if task.train.images.shape[1] == channels:
+        return task
+    splits = {name: getattr(task, name) for name in SPLITS}
+    repeated = {
+        name: Split(np.repeat(split.images, channels, axis=1), split.labels, split.sources)
+        for name, split in splits.items()
+    }
+    return Task(task.recipe, **repeated)
