@@ -59,14 +59,21 @@ def test_the_examples_of_growing_tell_likelihoods_and_draw_what_is_good():
     assert np.nanmean(values) > np.nanmean(table.look_up(cells, "val_accuracy"))
 
 
+def test_the_example_of_wiring_trains_networks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "6 of 6" in printed_by(5)
+    values = [row.values[0] for row in Run.open("runs/wirings.sqlite").told()]
+    assert len(values) == 6 and 10 < max(values) <= 100
+
+
 def test_the_example_of_transfer_finds_a_cell():
-    text = printed_by(5).strip()
+    text = printed_by(6).strip()
     assert len(nagkit.space("nas-bench-201").encode([text])) == 1
 
 
 def test_the_example_of_search_stays_within_its_limit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "latency_cpu" in printed_by(6)
+    assert "latency_cpu" in printed_by(7)
     told = Run.open("runs/first.sqlite").told()
     assert len(told) == 100
     table = nagkit.benchmark("digits/mid8")
