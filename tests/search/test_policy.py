@@ -17,7 +17,7 @@ KINDS = [
     {},
     {"filtered": False},
     {"filtered": False, "update": "gradient"},
-    {"filtered": False, "update": "preference"},
+    {"filtered": False, "update": "refit"},
     {"filtered": False, "model": "recurrent"},
 ]
 
@@ -73,7 +73,7 @@ def test_it_draws_better_and_better(options):
 def test_a_refit_learns_from_the_best_alone_whatever_their_equals(monkeypatch):
     given = []
     monkeypatch.setattr(module, "refitted", lambda policy, tokens, weights, *_: given.append(weights) or policy)
-    found = made()
+    found = made(update="refit", batch=10)
     values = np.array([5.0, 9.0, 9.0, np.nan, *range(1, 5), 0.0, -1.0])[:, None]
     found.tell(SPACE.all()[:10], values)
     logs(found)
