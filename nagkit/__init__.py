@@ -34,6 +34,7 @@ _PARTS = (
     "errors",
     "figures",
     "generators",
+    "laws",
     "networks",
     "predictors",
     "report",

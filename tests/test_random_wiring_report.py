@@ -14,7 +14,7 @@ from nagkit.run import Run
 from nagkit.weights import shipped
 
 REPORTS = Path(__file__).parents[1] / "notebooks" / "reports"
-SMALL = {"epochs": 1, "shown": 40, "batch": 20, "budget": 6, "period": 3, "wirings": 2, "seeds": 2}
+SMALL = {"epochs": 1, "repeats": 2, "shown": 40, "batch": 20, "budget": 6, "period": 3, "wirings": 2, "seeds": 2}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_laws_are_learned_from_images_of_a_file_and_compared_and_trainings_are_k
     assert len(Run.open(folder / "search.sqlite").told()) == asked["budget"]
     with closing(Ledger(folder / "laws.sqlite")) as ledger:
         trained = ledger.trained("mine")
-    each = [{training.cell for training in trained if training.seed == seed} for seed in (1, 2)]
+    each = [{training.cell for training in trained if training.seed == seed} for seed in (2, 3)]
     assert each[0] == each[1]
     assert len(laws) <= len(each[0]) <= 2 * len(laws)
     assert figures["Barabási–Albert: edges"]["value"] in {7, 12, 15, 16}
