@@ -56,8 +56,8 @@ class PolicySearch(BayesianSearch):
     def __init__(  # noqa: PLR0913  (an option each)
         self,
         *given: Any,
-        initial: int = 10,
-        batch: int = 5,
+        initial: int = 5,
+        batch: int = 10,
         update: str = "preference",
         model: str = "graph",
         filtered: bool = True,
