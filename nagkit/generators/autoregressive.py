@@ -105,7 +105,7 @@ class AutoregressiveGenerator(FramedGenerator):
         if self.space.radices[slots].prod(dtype=float) > LISTED:
             prior = np.stack([self.policy.prior_in(tokens, slot) for slot in slots], axis=1)
             each = np.exp(among(odds, prior[:, None], floor))
-            return np.einsum("nm,nmsk->nsk", special.softmax(weights, axis=1), each)
+            return np.einsum("nm,nmsk->nsk", np.exp(weights), each)
         rows, source = tokens, np.arange(len(tokens))  # the ways to decide the block so far, and of which row each is
         logs = weights  # of each way, by component
         for s, slot in enumerate(slots):

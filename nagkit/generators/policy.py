@@ -139,8 +139,8 @@ def among(
 def odds_of(
     policy: Policy, rows: Int[np.ndarray, "n L"], place: int
 ) -> tuple[Float[np.ndarray, "n M"], Float[np.ndarray, "n M S K"]]:
-    """The odds of one block as arrays."""
+    """The odds of one block as arrays; the weights add up to one in double precision, too."""
     policy.eval()
     with torch.inference_mode():
         weights, odds = policy.block(torch.from_numpy(rows), place)
-        return weights.double().numpy(), odds.double().numpy()
+        return special.log_softmax(weights.double().numpy(), axis=1), odds.double().numpy()
