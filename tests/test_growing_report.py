@@ -16,7 +16,7 @@ from nagkit.search import run, search
     ("given", "said"),
     [
         ({"table": "mobilenet-v3/imagenet"}, "table must be one of"),
-        ({"update": "refits"}, "update must be one of 'preference', 'refit', 'gradient'; got 'refits'. Did you mean 'refit'"),
+        ({"update": "refits"}, "update must be one of 'preference', 'refit', 'gradient'; got 'refits'. Did you mean"),
         ({"filtered": "maybe"}, "filtered must be one of 'no', 'yes'"),
         ({"budget": 10}, "budget must be a whole number from 20"),
     ],
