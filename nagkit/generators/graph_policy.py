@@ -1,4 +1,4 @@
-"""A graph neural network that grows an architecture node by node (after GraphPNAS, Muresan et al., arXiv 2211.15155).
+"""A graph neural network that grows an architecture node by node (after GraphPNAS, Li et al., 2022, arXiv 2211.15155).
 
 Notation: n architectures, N nodes, W width, M components, S edges of a row, K symbols. A new node's edges come from a
 mixture of Bernoullis, one component a row, so that they depend on each other (Liao et al., 2019, *Efficient graph

@@ -30,6 +30,7 @@ STEPS, BATCH, RATE = 1_000, 256, 4e-3
 REFIT_RATE = 3e-3
 CLIP = 0.2  # how far the ratio of probabilities may leave 1
 PREFERENCE = 0.3  # what a nat more than another is worth, on the scale of log odds that it is the better one
+ALL_PAIRS = 128  # of so many architectures each step takes all pairs, of more as many pairs as this
 LEAST_ENTROPY = 0.35  # of that of the uniform law of the space, below which entropy is pulled up
 ENTROPY = 1.0  # how much, for each nat below
 DRAWS, WATCHED = 64, 5  # by which entropy is told, and after how many steps again
@@ -116,23 +117,41 @@ def preferring(
     """The policy after so many steps by which the better of each two gains on the other.
 
     Low ranks are the better ones; a pair counts by one over the place of its better one, so that the order of the best
-    matters most. Where all ranks are equal there is nothing to learn.
+    matters most. Of many architectures each step takes other pairs, at random by what they count. Where all ranks are
+    equal there is nothing to learn.
     """
     tokens, ranks = policy.space.check(tokens), arguments.finite("ranks", ranks, len(tokens))
     if not np.ptp(ranks):
         return deepcopy(policy)
-    better, worse = np.nonzero(ranks[:, None] < ranks)
-    counts = 1 / (1 + (ranks[None] < ranks[:, None]).sum(1)[better])
-    share = torch.from_numpy((counts / counts.sum()).astype(np.float32))
     held, prior = torch.tensor(tokens), policy.prior(tokens)
     with torch.no_grad():
         before = policy.log_probability(held, prior).sum(1)
 
     def loss(learner: Policy) -> torch.Tensor:
-        gained = learner.log_probability(held, prior).sum(1) - before
-        return (share * functional.softplus(PREFERENCE * (gained[worse] - gained[better]))).sum() / PREFERENCE
+        better, worse, share = _pairs(ranks, rng)
+        rows, place = np.unique([better, worse], return_inverse=True)
+        better, worse = place.reshape(2, -1)
+        gained = learner.log_probability(held[rows], prior[rows]).sum(1) - before[rows]
+        behind = functional.softplus(PREFERENCE * (gained[worse] - gained[better]))
+        return (torch.from_numpy(share) * behind).sum() / PREFERENCE
 
     return _learned(policy, loss, steps, rng)
+
+
+def _pairs(
+    ranks: Float[np.ndarray, "n"], rng: np.random.Generator
+) -> tuple[Int[np.ndarray, "p"], Int[np.ndarray, "p"], Float[np.ndarray, "p"]]:
+    """The better and the worse one of each pair, and its share of the loss; all pairs where there are not too many."""
+    if len(ranks) <= ALL_PAIRS:
+        better, worse = np.nonzero(ranks[:, None] < ranks)
+        counts = 1 / (1 + (ranks[None] < ranks[:, None]).sum(1)[better])
+        return better, worse, (counts / counts.sum()).astype(np.float32)
+    order = np.argsort(ranks, kind="stable")
+    place, upto = (np.searchsorted(ranks[order], ranks, side) for side in ("left", "right"))
+    counts = (len(ranks) - upto) / (1 + place)
+    better = rng.choice(len(ranks), ALL_PAIRS, p=counts / counts.sum())
+    worse = order[rng.integers(upto[better], len(ranks))]
+    return better, worse, np.full(ALL_PAIRS, 1 / ALL_PAIRS, dtype=np.float32)
 
 
 def entropy(policy: Policy, rng: np.random.Generator, n: int = 1_000) -> float:

@@ -1,6 +1,6 @@
 """A recurrent network that reads the slots before one and says its odds: what GraphPNAS compares itself with.
 
-Published results against it (Muresan et al., arXiv 2211.15155) stem from code whose recurrent generator ignores the
+Published results against it (Li et al., 2022, arXiv 2211.15155) stem from code whose recurrent generator ignores the
 rewards and takes the sigmoid of its outputs twice. Here it has the likelihood, rewards and updates of all policies.
 
 Notation: n architectures, L slots, K symbols, W width.

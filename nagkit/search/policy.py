@@ -1,4 +1,4 @@
-"""Policy search: a generator that learns, by reinforcement, to draw good architectures (after GraphPNAS).
+"""Policy search: a generator that learns from what was told to draw good architectures (after GraphPNAS).
 
 What comes out is a distribution, ``search.generator()``, beside the best that was seen.
 """
@@ -35,7 +35,7 @@ class PolicySearch(BayesianSearch):
     others go on from where it was: ``"refit"`` to the best of all labels, weighted by rank; ``"gradient"`` by the
     policy gradient on the labels of the round, with the share of labels that each one beats as its reward. That counts
     them as drawn by the policy as it was, which is so with ``filtered=False`` and no more than a round asked for at
-    once.
+    once, but that draws which are known already are left out.
 
     Args:
         initial: how many random architectures come first

@@ -228,9 +228,11 @@ def test_the_policy_gradient_leads_to_what_is_rewarded():
     assert means[-1] > means[0] + 1
 
 
-def test_what_is_preferred_gains_on_the_rest_and_on_what_was_never_told():
+@pytest.mark.parametrize("told", [40, 400])
+def test_what_is_preferred_gains_on_the_rest_and_on_what_was_never_told(told):
+    """Of 400 each step takes some of all pairs."""
     policy = nagkit.generator("autoregressive", CELLS).policy
-    rows, others = np.split(Drawn(policy, 400, rng()).finish().rows, [40])
+    rows, others = np.split(Drawn(policy, told + 360, rng()).finish().rows, [told])
     after = AutoregressiveGenerator(preferring(policy, rows, -ZEROS.values(rows).astype(int), 40, rng()))
     before = AutoregressiveGenerator(policy)
     for each, least in ((rows, 0.8), (others, 0.6)):
