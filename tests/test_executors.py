@@ -124,8 +124,12 @@ def test_what_has_not_begun_when_left_never_begins(calls, tmp_path):
 
 def test_in_process_an_interrupt_passes_through():
     work = results(InProcess(), signal.raise_signal, [signal.SIGINT])
-    with pytest.raises(KeyboardInterrupt):
-        next(work)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(work)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_other_executors_serve_too():
