@@ -15,7 +15,8 @@ from nagkit.diffusion.energy import Energy
 from nagkit.diffusion.guidance import Guidance
 from nagkit.diffusion.masked import Frame
 from nagkit.generators.framed import FramedGenerator
-from nagkit.generators.graph_policy import load
+from nagkit.generators.graph_law import load
+from nagkit.generators.graph_policy import GraphPolicy
 from nagkit.generators.independent_policy import IndependentPolicy
 from nagkit.generators.policy import Drawn, Policy, among, odds_of
 from nagkit.generators.policy_training import untrained
@@ -26,7 +27,7 @@ from nagkit.weights import shipped
 
 CHUNK = 4_096  # rows that are read at once
 MODELS: dict[str, Callable[[SearchSpace], Policy]] = {  # each makes a policy with the law of a space
-    "graph": lambda space: load(shipped(f"{space.name}-autoregressive"), space),
+    "graph": lambda space: GraphPolicy(load(shipped(f"{space.name}-autoregressive"), space)),
     "recurrent": lambda space: untrained(RecurrentPolicy, space, 0),
     "independent": lambda space: untrained(IndependentPolicy, space, 0),
 }
@@ -66,7 +67,7 @@ class AutoregressiveGenerator(FramedGenerator):
         with torch.inference_mode():
             for start in range(0, len(rows), CHUNK):
                 part = rows[start : start + CHUNK]
-                logs = self.policy.log_probability(torch.tensor(np.ascontiguousarray(part)), self.policy.prior(part))
+                logs = self.policy.log_probability(self.policy.read(torch.tensor(np.ascontiguousarray(part))))
                 found.append(logs.sum(1).double().numpy())
         return np.concatenate(found)
 

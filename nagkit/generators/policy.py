@@ -10,6 +10,7 @@ uniform over what is legal, so that nothing is ever ruled out.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -24,6 +25,22 @@ from nagkit.space import UNDECIDED, SearchSpace
 Odds = tuple[torch.Tensor, torch.Tensor]  # logarithms of the weights (n, M), and of the odds of symbols (n, M, S, K)
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Complete rows (n, L) with the ``prior_in`` of each slot when it was decided (n, L, K).
+
+    ``fixed`` is what else of each block stays the same while a policy learns, tensors with n rows.
+    """
+
+    rows: torch.Tensor
+    prior: torch.Tensor
+    fixed: Sequence[tuple[torch.Tensor, ...]] = ()
+
+    def take(self, rows: Int[np.ndarray, "k"]) -> "Reading":
+        """That of some rows."""
+        return Reading(self.rows[rows], self.prior[rows], [tuple(each[rows] for each in held) for held in self.fixed])
+
+
 class Policy(nn.Module, ABC):
     """Decides ``blocks``, which together hold each slot of its ``space`` once."""
 
@@ -36,13 +53,17 @@ class Policy(nn.Module, ABC):
         self.order = tuple(chain.from_iterable(self.blocks))
         self.radices = tuple(space.radices.tolist())
 
+    def read(self, rows: torch.Tensor) -> Reading:
+        """Complete rows (n, L), read so far as nothing that is learned changes what is read."""
+        return Reading(rows, self._prior(rows.numpy()))
+
     @abstractmethod
     def block(self, rows: torch.Tensor, place: int) -> Odds:
         """The odds of one block after those before it; what later slots of ``rows (n, L)`` hold is not looked at."""
 
-    def each(self, rows: torch.Tensor) -> list[Odds]:
-        """The odds of all blocks of complete rows (n, L)."""
-        return [self.block(rows, place) for place in range(len(self.blocks))]
+    def each(self, reading: Reading) -> list[Odds]:
+        """The odds of all blocks of rows that were read."""
+        return [self.block(reading.rows, place) for place in range(len(self.blocks))]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Policy":
         """Another with the same weights, of the same space."""
@@ -54,7 +75,7 @@ class Policy(nn.Module, ABC):
         """Log odds that are added to those of one slot, whatever is learned: minus infinity for what is not legal."""
         return np.where(self.space.legal_in(rows, slot), 0.0, -np.inf)
 
-    def prior(self, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
+    def _prior(self, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
         """``prior_in`` of each slot of complete rows as it was when the slot was decided (n, L, K)."""
         found = np.zeros((*rows.shape, max(self.radices)), dtype=np.float32)
         partial = np.full_like(rows, UNDECIDED)
@@ -63,11 +84,11 @@ class Policy(nn.Module, ABC):
             partial[:, slot] = rows[:, slot]
         return torch.from_numpy(found)
 
-    def log_probability(self, rows: torch.Tensor, prior: torch.Tensor) -> torch.Tensor:
-        """The logarithm of the probability of each block (n, B), with a gradient, by the ``prior`` of the rows."""
-        found = []
-        for slots, (weights, odds) in zip(self.blocks, self.each(rows), strict=True):
-            known = prior[:, None, slots]  # (n, 1, S, K)
+    def log_probability(self, reading: Reading) -> torch.Tensor:
+        """The logarithm of the probability of each block (n, B), with a gradient."""
+        found, rows = [], reading.rows
+        for slots, (weights, odds) in zip(self.blocks, self.each(reading), strict=True):
+            known = reading.prior[:, None, slots]  # (n, 1, S, K)
             each = floored((odds + known).log_softmax(3), known.isfinite(), self.floor)
             held = rows[:, None, slots, None].expand(-1, each.shape[1], -1, -1)
             found.append((weights + each.gather(3, held)[..., 0].sum(2)).logsumexp(1))

@@ -22,7 +22,7 @@ from torch.nn import functional
 from nagkit import arguments
 from nagkit.diffusion.lessons import Lesson, lessons
 from nagkit.errors import ArgumentError
-from nagkit.generators.graph_policy import GraphPolicy
+from nagkit.generators.graph_law import GraphLaw
 from nagkit.generators.policy import Drawn, Policy
 from nagkit.space import SearchSpace
 
@@ -38,16 +38,17 @@ DRAWS, WATCHED = 64, 5  # by which entropy is told, and after how many steps aga
 Learner = TypeVar("Learner", bound=Policy)
 
 
-def train(space: SearchSpace, steps: int | None = None, seed: int = 0) -> Iterator[Lesson[GraphPolicy]]:
+def train(space: SearchSpace, steps: int | None = None, seed: int = 0) -> Iterator[Lesson[GraphLaw]]:
     """Lessons, one a step; the last holds a policy that draws by the law of the space. Same seed, same weights."""
     arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
     steps = STEPS if steps is None else arguments.whole("steps", steps)
     rng = np.random.default_rng(arguments.seed("seed", seed))
 
-    def loss(learner: GraphPolicy) -> torch.Tensor:
-        return -_logs(learner, space.sample(BATCH, rng)).mean()
+    def loss(learner: GraphLaw) -> torch.Tensor:
+        rows = torch.from_numpy(space.sample(BATCH, rng))
+        return -learner.log_probability(learner.read(rows)).sum(1).mean()
 
-    return lessons(untrained(GraphPolicy, space, seed), steps, loss, RATE)
+    return lessons(untrained(GraphLaw, space, seed), steps, loss, RATE)
 
 
 def untrained(kind: Callable[[SearchSpace], Learner], space: SearchSpace, seed: int) -> Learner:
@@ -71,11 +72,11 @@ def refitted(
             f"weights must be from 0, and some of them above; got {weights.min():g} to {weights.max():g}."
         )
     known = weights > 0
-    held, prior = torch.tensor(tokens[known]), policy.prior(tokens[known])
+    reading = policy.read(torch.tensor(tokens[known]))
     share = torch.from_numpy((weights[known] / weights.sum()).astype(np.float32))
 
     def loss(learner: Policy) -> torch.Tensor:
-        return -(share * learner.log_probability(held, prior).sum(1)).sum()
+        return -(share * learner.log_probability(reading).sum(1)).sum()
 
     return _learned(policy, loss, steps, rng)
 
@@ -94,14 +95,14 @@ def reinforced(
     tokens, rewards = policy.space.check(tokens), arguments.finite("rewards", rewards, len(tokens))
     if not np.ptp(rewards):
         return deepcopy(policy)
-    held, prior = torch.tensor(tokens), policy.prior(tokens)
+    reading = policy.read(torch.tensor(tokens))
     others = (rewards.sum() - rewards) / max(len(rewards) - 1, 1)
     gained = torch.from_numpy(((rewards - others) / (rewards.std() + 1e-9)).astype(np.float32))
     with torch.no_grad():
-        before = policy.log_probability(held, prior).sum(1)
+        before = policy.log_probability(reading).sum(1)
 
     def loss(learner: Policy) -> torch.Tensor:
-        ratio = (learner.log_probability(held, prior).sum(1) - before).exp()
+        ratio = (learner.log_probability(reading).sum(1) - before).exp()
         return -torch.minimum(ratio * gained, ratio.clamp(1 - CLIP, 1 + CLIP) * gained).mean()
 
     return _learned(policy, loss, steps, rng)
@@ -123,15 +124,15 @@ def preferring(
     tokens, ranks = policy.space.check(tokens), arguments.finite("ranks", ranks, len(tokens))
     if not np.ptp(ranks):
         return deepcopy(policy)
-    held, prior = torch.tensor(tokens), policy.prior(tokens)
+    reading = policy.read(torch.tensor(tokens))
     with torch.no_grad():
-        before = policy.log_probability(held, prior).sum(1)
+        before = policy.log_probability(reading).sum(1)
 
     def loss(learner: Policy) -> torch.Tensor:
         better, worse, share = _pairs(ranks, rng)
         rows, place = np.unique([better, worse], return_inverse=True)
         better, worse = place.reshape(2, -1)
-        gained = learner.log_probability(held[rows], prior[rows]).sum(1) - before[rows]
+        gained = learner.log_probability(reading.take(rows)).sum(1) - before[rows]
         behind = functional.softplus(PREFERENCE * (gained[worse] - gained[better]))
         return (torch.from_numpy(share) * behind).sum() / PREFERENCE
 
@@ -175,8 +176,9 @@ def _learned(policy: Policy, loss: Callable[[Policy], torch.Tensor], steps: int,
         if step % WATCHED == 0:
             drawn = Drawn(learner, DRAWS, rng).finish()
             missing = least + float(drawn.logs.sum(1).mean())
+            own = learner.read(torch.from_numpy(drawn.rows))
         if missing > 0:
-            logs = _logs(learner, drawn.rows)
+            logs = learner.log_probability(own).sum(1)
             above = logs.detach() - logs.detach().mean()
             total = total + ENTROPY * missing * (above * logs).mean()
         optimizer.zero_grad()
@@ -184,8 +186,3 @@ def _learned(policy: Policy, loss: Callable[[Policy], torch.Tensor], steps: int,
         torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
     return learner
-
-
-def _logs(policy: Policy, rows: Int[np.ndarray, "n L"]) -> torch.Tensor:
-    """The log probability of each row, with a gradient."""
-    return policy.log_probability(torch.from_numpy(rows), policy.prior(rows)).sum(1)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from nagkit.generators.policy import Odds, Policy
+from nagkit.generators.policy import Odds, Policy, Reading
 from nagkit.space import SearchSpace
 
 
@@ -38,9 +38,9 @@ class SlotPolicy(Policy):
         """The odds of one slot after those before it."""
         return self._odds(self.learned(rows, place + 1)[:, -1])
 
-    def each(self, rows: torch.Tensor) -> list[Odds]:
-        """The odds of all slots of complete rows, at once."""
-        return [self._odds(odds) for odds in self.learned(rows, len(self.order)).unbind(1)]
+    def each(self, reading: Reading) -> list[Odds]:
+        """The odds of all slots, at once."""
+        return [self._odds(odds) for odds in self.learned(reading.rows, len(self.order)).unbind(1)]
 
     def prior_in(self, rows: Int[np.ndarray, "n L"], slot: int) -> Float[np.ndarray, "n K"]:
         """The log odds of the space's law."""

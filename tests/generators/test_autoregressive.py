@@ -15,7 +15,8 @@ from nagkit.diffusion.energy import Energy
 from nagkit.errors import ArgumentError, DataDamagedError
 from nagkit.generators import autoregressive
 from nagkit.generators.autoregressive import AutoregressiveGenerator
-from nagkit.generators.graph_policy import GraphPolicy, load
+from nagkit.generators.graph_law import GraphLaw, load
+from nagkit.generators.graph_policy import GraphPolicy
 from nagkit.generators.policy import Drawn, odds_of
 from nagkit.generators.policy_training import entropy, preferring, refitted, reinforced, train, untrained
 from nagkit.generators.regrowth import Regrowth
@@ -43,8 +44,8 @@ GROWN = Grown()
 
 @cache
 def noisy(space, seed=0):
-    """An untrained policy with opinions."""
-    policy = untrained(GraphPolicy, space, seed)
+    """An untrained policy with opinions, in its law and beside it."""
+    policy = GraphPolicy(untrained(GraphLaw, space, seed))
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in policy.parameters():
@@ -278,14 +279,14 @@ def test_weights_that_are_none_are_refused(wrong, said):
 
 def test_weights_come_back_from_their_file(tmp_path):
     file, rows = tmp_path / "w.safetensors", CELLS.sample(20, rng())
-    noisy(CELLS).save(file, "made here")
+    noisy(CELLS).law.save(file, "made here")
     again = AutoregressiveGenerator(load(file, CELLS)).log_probability(rows)
-    np.testing.assert_allclose(again, AutoregressiveGenerator(noisy(CELLS)).log_probability(rows), atol=0.05)
+    np.testing.assert_allclose(again, AutoregressiveGenerator(noisy(CELLS).law).log_probability(rows), atol=0.05)
 
 
 def test_a_file_of_another_space_or_other_arrays_is_refused(tmp_path):
     file = tmp_path / "w.safetensors"
-    noisy(CELLS).save(file, "made here")
+    noisy(CELLS).law.save(file, "made here")
     with pytest.raises(ArgumentError, match="has one of nas-bench-201"):
         load(file, GRAPHS)
     nagkit.weights.write(file, {"a": np.zeros(3)}, {"space": "nas-bench-201"})
@@ -295,7 +296,7 @@ def test_a_file_of_another_space_or_other_arrays_is_refused(tmp_path):
 
 def test_spaces_whose_graphs_do_not_grow_are_refused():
     with pytest.raises(ArgumentError, match="space must have graphs that grow node by node; 'mobilenet-v3' has no"):
-        GraphPolicy(nagkit.space("mobilenet-v3"))
+        GraphLaw(nagkit.space("mobilenet-v3"))
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.2])
