@@ -62,7 +62,6 @@ class AutoregressiveGenerator(FramedGenerator):
     def log_probability(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
         """The logarithm of how likely each architecture is to be sampled, unguided (nats, exact)."""
         rows = self.space.check(tokens)
-        self.policy.eval()
         found = []
         with torch.inference_mode():
             for start in range(0, len(rows), CHUNK):
