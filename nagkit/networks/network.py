@@ -157,10 +157,10 @@ def _of_cells(symbols: Mapping[tuple[int, int], str], classes: int, skeleton: Sk
     first, last = skeleton.channels[0], skeleton.channels[-1]
     stem = nn.Sequential(nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first))
     body: list[nn.Module] = []
-    for stage, channels in enumerate(skeleton.channels):
+    for stage, (channels, cells) in enumerate(skeleton.stages):
         if stage:
             body.append(reduction(skeleton, skeleton.channels[stage - 1], channels))
-        body.extend(Cell(channels, symbols) for _ in range(skeleton.cells))
+        body.extend(Cell(channels, symbols) for _ in range(cells))
     head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return Network(stem, nn.Sequential(*body), head, nn.Linear(last, classes))
 
