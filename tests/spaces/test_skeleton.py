@@ -39,6 +39,7 @@ def test_a_list_of_widths_gives_the_same_skeleton_as_a_tuple(as_a_user):
     assert Skeleton(channels=[16, 32, 64]) == PUBLISHED
     assert hash(Skeleton(channels=[np.int64(16), 32, 64])) == hash(PUBLISHED)
     assert type(Skeleton(channels=[np.int64(16)]).channels[0]) is int
+    assert Skeleton(cells=[np.int64(1), 4, 2]) == Skeleton(cells=(1, 4, 2))
 
 
 def test_costs_of_the_largest_skeleton_are_those_of_whole_numbers_without_bound():
@@ -56,7 +57,7 @@ def test_more_cells_cost_as_much_as_each_of_them(channels, cells, side):
 
 def test_stages_may_have_different_numbers_of_cells():
     """A stage costs what it does among others of any length; one number stands for all stages."""
-    uneven, even = Skeleton(cells=[1, 4, 2]), Skeleton(cells=[5, 5, 5])
+    uneven, even = Skeleton(cells=(1, 4, 2)), Skeleton(cells=(5, 5, 5))
     assert uneven.stages == ((16, 1), (32, 4), (64, 2))
     assert even.stages == PUBLISHED.stages
     one = Skeleton(cells=1)
