@@ -220,7 +220,7 @@ class Darts(SearchSpace):
         kinds = np.minimum(SOURCE, 2)  # either input, or a node
         kinds = np.concatenate([kinds, kinds + 3])
         counts = [(canonical[:, kinds == kind] == op).sum(1) for kind in range(6) for op in range(1, len(SYMBOLS))]
-        levels = np.stack(counts, axis=1)[:, :, None] > np.arange(len(NODES))  # "more than so many"
+        levels = np.stack(counts, axis=1)[:, :, None] > np.arange(len(NODES) + 1)  # "more than so many"
         deep = (self.depths(canonical)[:, :, :, None] > np.arange(1, len(NODES))).sum(2)  # (n, 2, 3)
         deeper = deep.reshape(len(canonical), -1)[:, :, None] > np.arange(len(NODES))
         flat = [each.reshape(len(canonical), -1) for each in (levels, deeper)]
