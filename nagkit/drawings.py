@@ -16,7 +16,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, Picture, page, safe, titled
 from nagkit.layout import Layout, Point, layered, placed
-from nagkit.looks import darker, ink_on, look
+from nagkit.looks import PLAIN, darker, ink_on, look
 from nagkit.sketch import Sketch
 from nagkit.space import Architecture, SearchSpace
 
@@ -143,7 +143,7 @@ class _Dag:
         return pd.DataFrame(self.facts(), columns=["node", "operation", "state", "from"])
 
     def sentence(self) -> str:
-        inner = [node for node, op in enumerate(self.sketch.ops) if op not in ("input", "output")]
+        inner = [node for node, op in enumerate(self.sketch.ops) if op not in PLAIN]
         decided = [self.sketch.ops[node] for node in inner if node not in self.sketch.belief and self.alive[node]]
         kinds = Counter(look(op).label for op in decided)
         named = ", ".join(f"{count} × {label}" for label, count in sorted(kinds.items())) or "none yet"

@@ -34,6 +34,13 @@ LOOKS = {
     "conv5x5": Look("conv 5×5", "#0072B2", "solid", 3.0),
     "sepconv5x5": Look("sep conv 5×5", "#56B4E9", "dash", 3.0),
     "avgpool3x3": Look("mean pool 3×3", "#E69F00", "dot"),
+    "max_pool_3x3": Look("max pool 3×3", "#F0E442", "dot"),
+    "sep_conv_3x3": Look("sep conv 3×3", "#56B4E9", "solid", 1.5),
+    "sep_conv_5x5": Look("sep conv 5×5", "#0072B2", "solid", 3.0),
+    "dil_conv_3x3": Look("dil conv 3×3", "#CC79A7", "longdash", 1.5),
+    "dil_conv_5x5": Look("dil conv 5×5", "#D55E00", "longdash", 3.0),
+    "sum": Look("sum", None, "solid", 1.0),
+    "concatenation": Look("concatenation", None, "solid", 1.0),
     "relu-sepconv3x3-bn": Look("separable 3×3", "#0072B2", "solid"),
 }
 # Blocks of MobileNetV3: the kernel is the colour, the expansion the outline.
@@ -42,6 +49,7 @@ LOOKS |= {
     for kernel, colour in ((3, "#56B4E9"), (5, "#009E73"), (7, "#0072B2"))
     for expansion, dash, width in ((3, "dash", 1.0), (4, "solid", 1.5), (6, "solid", 3.0))
 }
+PLAIN = ("input", "input before", "output", "sum", "concatenation")  # nodes that are no choice of an architecture
 _OTHERS = ("#F0E442", "#CC79A7", "#D55E00", "#56B4E9", "#E69F00")
 
 

@@ -17,7 +17,7 @@ from nagkit.space import UNDECIDED, Architecture
 from nagkit.spaces import space
 
 CELLS = space("nas-bench-201")
-SPACES = ("nas-bench-201", "nas-bench-101", "enas", "mobilenet-v3", "random-wired-8")
+SPACES = ("nas-bench-201", "nas-bench-101", "darts", "enas", "mobilenet-v3", "random-wired-8")
 row = st.lists(st.integers(0, 4), min_size=6, max_size=6)
 
 
@@ -75,6 +75,16 @@ def test_sentence_and_table_state_what_is_drawn():
     )
     assert picture.table["operation"].tolist() == list(CELLS.decode([3, 0, 4, 2, 1, 3]).ops)
     assert picture.table["from"].tolist() == ["", "0", "0", "1", "0", "1", "2 3", "4 5 6"]
+
+
+def test_sums_are_drawn_but_are_no_operations():
+    cells = space("darts")
+    architecture = cells.decode(cells.sample(1, np.random.default_rng(0))[0])
+    picture = architecture_figure(architecture)
+    assert picture.sentence.startswith("16 operations from input to output; in use: ")
+    assert picture.table["operation"].tolist() == list(architecture.ops)
+    assert "sum" not in picture.sentence
+    assert "without data" not in picture.sentence
 
 
 def frames(name, steps=6):

@@ -5,7 +5,7 @@ import pytest
 
 from nagkit.figures import GREY
 from nagkit.looks import LOOKS, ink_on, look
-from nagkit.spaces import enas
+from nagkit.spaces import darts_cells, enas
 from nagkit.spaces.mobilenet_v3 import BLOCKS
 from nagkit.spaces.nas_bench_101 import OPERATIONS
 from nagkit.spaces.nas_bench_201 import SYMBOLS
@@ -22,7 +22,7 @@ def contrast(a, b):
     return (bright + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("symbols", [SYMBOLS, OPERATIONS, enas.OPERATIONS])
+@pytest.mark.parametrize("symbols", [SYMBOLS, OPERATIONS, enas.OPERATIONS, darts_cells.SYMBOLS])
 def test_operations_differ_in_label_and_outline_and_not_in_colour_alone(symbols):
     looks = [LOOKS[symbol] for symbol in symbols]
     assert len({look.label for look in looks}) == len(looks)

@@ -116,13 +116,13 @@ def _network(skeleton: Skeleton, classes: int, cell_argument: str) -> str:
         cell_argument: what a cell is made with, ``{}`` standing for its channels.
     """
     body, before = [], skeleton.channels[0]
-    for stage, channels in enumerate(skeleton.channels):
+    for stage, (channels, cells) in enumerate(skeleton.stages):
         if stage and skeleton.reduction == "residual":
             body.append(f"Reduction({before}, {channels}),")
         elif stage:
             body.append(f"convolution({before}, {channels}, kernel=3, stride=2),")
         cell = f"Cell({cell_argument.format(channels)})"
-        body.append(f"{cell}," if skeleton.cells == 1 else f"*({cell} for _ in range({skeleton.cells})),")
+        body.append(f"{cell}," if cells == 1 else f"*({cell} for _ in range({cells})),")
         before = channels
     return _NETWORK.format(
         images=skeleton.image_channels,

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.space import Architecture
+from nagkit.spaces.darts import CIFAR, Darts
 from nagkit.spaces.enas import Enas
 from nagkit.spaces.mobilenet_v3 import WIDTHS, MobileNetV3
 from nagkit.spaces.nas_bench_101 import NasBench101
@@ -105,15 +106,15 @@ class Network(nn.Module):
 def build(
     architecture: Architecture,
     classes: int = 10,
-    skeleton: Skeleton = PUBLISHED,
+    skeleton: Skeleton | None = None,
     prune: bool = True,
     seed: int = 0,
 ) -> Network:
     """The network of an architecture, with initial weights that depend on nothing but the seed.
 
     Args:
-        skeleton: what is around a cell of NAS-Bench-201 or a random wiring; the networks of other spaces have one of
-            their own
+        skeleton: what is around a cell of NAS-Bench-201 or of DARTS, or a random wiring; with ``None`` the published
+            one. The networks of other spaces have one of their own.
         prune: leave out the operations that lie on no path from input to output. They cost time and parameters but,
             for the same weights, do not change the output; the parameter counts of the benchmark keep them. One
             seed gives different initial weights with and without them, because they draw theirs as well.
@@ -121,6 +122,8 @@ def build(
     """
     arguments.instance("architecture", architecture, Architecture, "space.decode(row)")
     arguments.whole("classes", classes, high=MOST_CLASSES)
+    if skeleton is None:
+        skeleton = CIFAR if architecture.space == Darts.name else PUBLISHED
     arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
     with torch.device("meta"):  # the constructors would draw from the global random state
         if architecture.space == NasBench201.name:
@@ -135,6 +138,10 @@ def _of_another_space(architecture: Architecture, classes: int, skeleton: Skelet
         from nagkit.networks.nas_bench_101 import nas_bench_101
 
         return nas_bench_101(architecture, classes)
+    if architecture.space == Darts.name:
+        from nagkit.networks.darts import darts
+
+        return darts(architecture, classes, skeleton)
     if architecture.space == Enas.name:
         from nagkit.networks.enas import enas
 
@@ -149,7 +156,8 @@ def _of_another_space(architecture: Architecture, classes: int, skeleton: Skelet
         return random_wired(architecture, classes, skeleton)
     raise ArgumentError(
         f"architecture must belong to one of the spaces {NasBench201.name!r}, {NasBench101.name!r}, "
-        f"{Enas.name!r}, {', '.join(map(repr, MOBILENETS))}, '{FAMILY}-…'; got one of {architecture.space!r}."
+        f"{Darts.name!r}, {Enas.name!r}, {', '.join(map(repr, MOBILENETS))}, '{FAMILY}-…'; got one of "
+        f"{architecture.space!r}."
     )
 
 
@@ -157,10 +165,10 @@ def _of_cells(symbols: Mapping[tuple[int, int], str], classes: int, skeleton: Sk
     first, last = skeleton.channels[0], skeleton.channels[-1]
     stem = nn.Sequential(nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first))
     body: list[nn.Module] = []
-    for stage, channels in enumerate(skeleton.channels):
+    for stage, (channels, cells) in enumerate(skeleton.stages):
         if stage:
             body.append(reduction(skeleton, skeleton.channels[stage - 1], channels))
-        body.extend(Cell(channels, symbols) for _ in range(skeleton.cells))
+        body.extend(Cell(channels, symbols) for _ in range(cells))
     head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return Network(stem, nn.Sequential(*body), head, nn.Linear(last, classes))
 

@@ -77,9 +77,10 @@ def random_wired(architecture: Architecture, classes: int, skeleton: Skeleton) -
     first, last = skeleton.channels[0], skeleton.channels[-1]
     stem = nn.Sequential(nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first))
     head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    body = [
-        Wiring(architecture, before, after, stride=1 + (number > 0 and number % skeleton.cells == 0))
-        for number, (_, before, after) in enumerate(cells(skeleton))
-    ]
+    body: list[nn.Module] = []
+    last_stage = 0
+    for stage, before, after in cells(skeleton):
+        body.append(Wiring(architecture, before, after, stride=1 + (stage > last_stage)))
+        last_stage = stage
     network = Network(stem, nn.Sequential(*body), head, nn.Linear(last, classes))
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth faster on a CPU

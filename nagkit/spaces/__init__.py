@@ -5,6 +5,7 @@ from functools import partial
 
 from nagkit import arguments
 from nagkit.space import SearchSpace
+from nagkit.spaces.darts import Darts
 from nagkit.spaces.enas import Enas
 from nagkit.spaces.mobilenet_v3 import MobileNetV3
 from nagkit.spaces.nas_bench_101 import NasBench101
@@ -14,6 +15,7 @@ from nagkit.spaces.random_wired import FAMILY, SIZES, RandomWired
 SPACES: dict[str, Callable[[], SearchSpace]] = {
     "nas-bench-101": NasBench101,
     "nas-bench-201": NasBench201,
+    "darts": Darts,
     "enas": Enas,
     "mobilenet-v3": MobileNetV3,
     "mobilenet-v3-w1.2": partial(MobileNetV3, 1.2),
@@ -24,7 +26,7 @@ SPACES: dict[str, Callable[[], SearchSpace]] = {
 def space(name: str) -> SearchSpace:
     """The search space of this name.
 
-    ``"nas-bench-101"``, ``"nas-bench-201"``, ``"enas"``, ``"mobilenet-v3"``, ``"mobilenet-v3-w1.2"``, 1.2 times as
-    wide, or ``"random-wired-8"``, ``-12``, ``-16`` or ``-32``, wirings of so many nodes.
+    ``"nas-bench-101"``, ``"nas-bench-201"``, ``"darts"``, ``"enas"``, ``"mobilenet-v3"``, ``"mobilenet-v3-w1.2"``,
+    1.2 times as wide, or ``"random-wired-8"``, ``-12``, ``-16`` or ``-32``, wirings of so many nodes.
     """
     return SPACES[arguments.one_of("space", name, SPACES)]()

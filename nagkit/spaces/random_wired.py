@@ -304,8 +304,8 @@ def _along_paths(on: Bool[np.ndarray, "n N N"]) -> tuple[np.ndarray, np.ndarray,
 def cells(skeleton: Skeleton) -> Iterator[tuple[int, int, int]]:
     """Of each wiring of a network its stage, and the channels before and within it."""
     before = skeleton.channels[0]
-    for stage, after in enumerate(skeleton.channels):
-        for _ in range(skeleton.cells):
+    for stage, (after, count) in enumerate(skeleton.stages):
+        for _ in range(count):
             yield stage, before, after
             before = after
 

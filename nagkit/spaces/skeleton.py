@@ -6,6 +6,7 @@ FLOPs are multiply-accumulates of convolutions and the classifier; pooling, norm
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
@@ -20,15 +21,16 @@ MOST_CLASSES = 1_000_000
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Stem, then stages of ``cells`` cells with a reduction between stages, then pooling and a classifier.
+    """Stem, then stages of so many ``cells`` with a reduction between stages, then pooling and a classifier.
 
-    ``channels`` gives the width of each stage; each reduction halves the image side. A reduction is the strided
+    ``channels`` gives the width of each stage, ``cells`` is one number for all stages or one for each; each reduction
+    halves the image side. A reduction is the strided
     ``"residual"`` block of NAS-Bench-201 (Dong & Yang, 2020, section 2) or a single strided ``"convolution"``.
     At most 8 stages of at most 100 cells, each at most 4,096 wide.
     """
 
     channels: tuple[int, ...] = (16, 32, 64)
-    cells: int = 5
+    cells: int | tuple[int, ...] = 5
     image_channels: int = 3
     reduction: str = "residual"
 
@@ -36,11 +38,17 @@ class Skeleton:
         arguments.one_of("reduction", self.reduction, ("residual", "convolution"))
         sizes = {
             "channels": _channels(self.channels),
-            "cells": arguments.whole("cells", self.cells, high=MOST_CELLS),
+            "cells": _cells(self.cells, self.channels),
             "image_channels": arguments.whole("image_channels", self.image_channels, high=WIDEST),
         }
         for name, value in sizes.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def stages(self) -> tuple[tuple[int, int], ...]:
+        """Of each stage its width and its number of cells."""
+        cells = (self.cells,) * len(self.channels) if isinstance(self.cells, int) else self.cells
+        return tuple(zip(self.channels, cells, strict=True))
 
     def params(self, n1, n3, classes: int):
         """Trainable parameters for the given numbers (or arrays) of convolutions in each cell."""
@@ -51,8 +59,8 @@ class Skeleton:
             total += 9 * before * after + 2 * after
             if self.reduction == "residual":
                 total += 9 * after * after + 2 * after + before * after
-        for width in self.channels:
-            total += self.cells * (n1 * (width**2 + 2 * width) + n3 * (9 * width**2 + 2 * width))
+        for width, cells in self.stages:
+            total += cells * (n1 * (width**2 + 2 * width) + n3 * (9 * width**2 + 2 * width))
         return total
 
     def flops(self, n1, n3, classes: int, image_size: int):
@@ -68,8 +76,8 @@ class Skeleton:
             total += 9 * before * after * side**2
             if self.reduction == "residual":
                 total += (9 * after * after + before * after) * side**2
-        for width, side in zip(self.channels, sides, strict=True):
-            total += self.cells * side**2 * width**2 * (n1 + 9 * n3)
+        for (width, cells), side in zip(self.stages, sides, strict=True):
+            total += cells * side**2 * width**2 * (n1 + 9 * n3)
         return total
 
     def _pairs(self):
@@ -82,6 +90,14 @@ def _channels(value: object) -> tuple[int, ...]:
             f"channels must be the widths of 1 to {MOST_STAGES} stages, for example (16, 32, 64); got {value!r:.80}."
         )
     return tuple(arguments.whole("channels", width, high=WIDEST) for width in value)
+
+
+def _cells(value: Any, channels: Sequence[int]) -> int | tuple[int, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return arguments.whole("cells", value, high=MOST_CELLS)
+    if len(value) != len(channels):
+        raise ArgumentError(f"cells must be one number, or one for each of {len(channels)} stages; got {value!r:.80}.")
+    return tuple(arguments.whole("cells", cells, high=MOST_CELLS) for cells in value)
 
 
 PUBLISHED = Skeleton()

@@ -5,7 +5,7 @@ import pytest
 
 import nagkit
 from blocks import Blocks
-from nagkit.checks.generator import FIRST, GeneratorContract
+from nagkit.checks.generator import FIRST, GeneratorContract, rng
 from nagkit.diffusion.continuous import Sampler
 from nagkit.errors import ArgumentError
 from nagkit.generators import GENERATORS
@@ -111,6 +111,36 @@ class TestGrammar(GeneratorContract):
     @pytest.fixture
     def generator(self):
         return nagkit.generator("exact-prior", Blocks())
+
+
+@pytest.mark.slow
+class TestLargeGrammar(GeneratorContract):
+    """A space that cannot be listed, whose slots depend on one another: twelve always hold their first symbol."""
+
+    @pytest.fixture
+    def generator(self):
+        return nagkit.generator("exact-prior", nagkit.space("darts"), steps=3)
+
+    @pytest.fixture
+    def objective(self):
+        return nagkit.Objective(FIRST, first_two)
+
+    @pytest.fixture
+    def constraint(self):
+        return nagkit.Constraint(FIRST, first_two, high=13)
+
+    def test_the_effective_number_is_kept_to(self, generator, objective):
+        """No two samples are ever the same here; a smaller number follows the wish farther."""
+        few, many = (
+            objective.values(generator.sample(400, nagkit.Guidance(objectives=[objective], effective=e), rng())).mean()
+            for e in (2, 2_048)
+        )
+        assert few > many + 0.5
+
+
+def first_two(tokens):
+    """How many slots of each row hold one of their first two symbols."""
+    return (tokens <= 1).sum(1).astype(float)
 
 
 class TestLatent(GeneratorContract):

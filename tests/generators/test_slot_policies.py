@@ -114,7 +114,7 @@ def test_probabilities_of_all_architectures_add_up_to_one(kind):
 
 
 @kinds
-@pytest.mark.parametrize("name", ["nas-bench-201", "nas-bench-101", "enas", "random-wired-8", "mobilenet-v3"])
+@pytest.mark.parametrize("name", ["nas-bench-201", "nas-bench-101", "darts", "enas", "random-wired-8", "mobilenet-v3"])
 def test_all_begin_with_the_law_of_any_space(kind, name):
     space = nagkit.space(name)
     rows = space.sample(100, rng())
@@ -138,7 +138,7 @@ def test_rows_are_drawn_as_often_as_they_are_likely(kind):
 
 
 @kinds
-@pytest.mark.parametrize("name", ["nas-bench-101", "mobilenet-v3", "random-wired-8"])
+@pytest.mark.parametrize("name", ["nas-bench-101", "darts", "mobilenet-v3", "random-wired-8"])
 def test_what_is_drawn_is_legal_and_says_how_likely_it_was(kind, name):
     space = nagkit.space(name)
     policy = deepcopy(noisy(kind, space))

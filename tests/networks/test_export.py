@@ -19,7 +19,7 @@ from nagkit.spaces.skeleton import MICRO, PUBLISHED, Skeleton
 SPACE = NasBench201()
 SKELETONS = {
     "micro": MICRO,
-    "residual": Skeleton(channels=(4, 6, 8), cells=2),
+    "residual": Skeleton(channels=(4, 6, 8), cells=(2, 1, 3)),
     "one stage": Skeleton(channels=(4,), cells=1),
 }
 ROWS = [*SPACE.sample(20, np.random.default_rng(5)).tolist(), [0] * 6, [1] * 6, [4] * 6, [3] * 6, [1, 1, 1, 4, 0, 1]]

@@ -13,7 +13,7 @@ from nagkit.spaces.nas_bench_201 import CONV1, CONV3, NONE, POOL, SKIP, NasBench
 from nagkit.spaces.skeleton import MICRO, PUBLISHED, Skeleton
 
 SPACE = NasBench201()
-SMALL = Skeleton(channels=(4, 6, 8), cells=1)
+SMALL = Skeleton(channels=(4, 6, 8), cells=(1, 1, 2))
 MIXES = [(n1, n3) for n1 in range(7) for n3 in range(7 - n1)]
 
 

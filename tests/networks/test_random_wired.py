@@ -16,7 +16,7 @@ from nagkit.spaces.random_wired import RandomWired
 from nagkit.spaces.skeleton import MICRO, PUBLISHED, Skeleton
 
 SPACE = RandomWired(8)
-SKELETONS = {"micro": MICRO, "published": PUBLISHED, "three": Skeleton((3, 4, 6), cells=2, image_channels=2)}
+SKELETONS = {"micro": MICRO, "published": PUBLISHED, "three": Skeleton((3, 4, 6), cells=(2, 1, 3), image_channels=2)}
 TEXT = "-|0|-|0 1 2|3|-|4|2 4"  # nodes 5, 6 and 7 lead nowhere; the output is their mean
 
 

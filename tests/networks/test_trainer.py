@@ -61,7 +61,7 @@ def test_a_training_tells_of_test_images_too_and_the_search_is_not_told():
     assert (objective.metric.split, objective.metric.dataset, objective.metric.epochs) == ("validation", "tiny", 4)
 
 
-@pytest.mark.parametrize("name", ["nas-bench-201", "nas-bench-101", "enas", "mobilenet-v3", "random-wired-8"])
+@pytest.mark.parametrize("name", ["nas-bench-201", "nas-bench-101", "darts", "enas", "mobilenet-v3", "random-wired-8"])
 def test_networks_of_every_space_are_trained(name):
     """Also those that take three channels, on grey images."""
     here, grey = space(name), task(*pictures(channels=1))

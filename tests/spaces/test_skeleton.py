@@ -23,6 +23,9 @@ CONV3 = np.full((1, 6), 3)
         ({"channels": (16, 2.5)}, "channels must be a whole number"),
         ({"channels": (8,) * 9}, "channels must be the widths"),
         ({"cells": 0}, "cells must be a whole number from 1 to 100"),
+        ({"cells": (1, 0, 2)}, "cells must be a whole number from 1 to 100"),
+        ({"cells": (5, 5)}, "cells must be one number, or one for each of 3 stages"),
+        ({"cells": "555"}, "cells must be a whole number"),
         ({"image_channels": None}, "image_channels must be"),
         ({"reduction": "residuals"}, "Did you mean 'residual'"),
     ],
@@ -36,6 +39,7 @@ def test_a_list_of_widths_gives_the_same_skeleton_as_a_tuple(as_a_user):
     assert Skeleton(channels=[16, 32, 64]) == PUBLISHED
     assert hash(Skeleton(channels=[np.int64(16), 32, 64])) == hash(PUBLISHED)
     assert type(Skeleton(channels=[np.int64(16)]).channels[0]) is int
+    assert Skeleton(cells=[np.int64(1), 4, 2]) == Skeleton(cells=(1, 4, 2))
 
 
 def test_costs_of_the_largest_skeleton_are_those_of_whole_numbers_without_bound():
@@ -49,6 +53,18 @@ def test_more_cells_cost_as_much_as_each_of_them(channels, cells, side):
     one, more = (Skeleton(channels=channels, cells=n) for n in (1, cells))
     for cost in (lambda s, n3: s.params(0, n3, 10), lambda s, n3: s.flops(0, n3, 10, side)):
         assert cost(more, 2) - cost(more, 0) == cells * (cost(one, 2) - cost(one, 0))
+
+
+def test_stages_may_have_different_numbers_of_cells():
+    """A stage costs what it does among others of any length; one number stands for all stages."""
+    uneven, even = Skeleton(cells=(1, 4, 2)), Skeleton(cells=(5, 5, 5))
+    assert uneven.stages == ((16, 1), (32, 4), (64, 2))
+    assert even.stages == PUBLISHED.stages
+    one = Skeleton(cells=1)
+    for cost in (lambda s, n3: s.params(0, n3, 10), lambda s, n3: s.flops(0, n3, 10, 32)):
+        assert cost(even, 3) == cost(PUBLISHED, 3)
+        added = [cost(Skeleton(cells=cells), 3) - cost(one, 3) for cells in ((1, 4, 1), (1, 1, 2))]
+        assert cost(uneven, 3) - cost(one, 3) == sum(added) > 0
 
 
 @pytest.mark.parametrize("size", [0, 3, 4097, 10**10, 32.0])
