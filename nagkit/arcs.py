@@ -43,7 +43,7 @@ def growth_figure(space: SearchSpace, frames: Sequence[Frame], row: int = 0, tit
     symbols, and the number is the probability of what was chosen. Chosen edges are solid, others dotted.
 
     Args:
-        frames: those of an autoregressive generator, from the first to the last
+        frames: those of an autoregressive generator of the model ``"graph"``, from the first to the last
         row: which of its samples
     """
     growth, frames = _growth(space), arguments.several("frames", frames, Frame)
@@ -95,8 +95,8 @@ def _odds(growth: Growth, frames: Sequence[Frame], row: int) -> dict[int, Float[
                     found[slot] = before.probability[row, slot]
     if len(found) < frames[-1].tokens.shape[1]:
         raise ArgumentError(
-            f"frames must decide the graph node by node, in {len(growth.blocks)} steps; take all frames of the "
-            f"generator 'autoregressive'. Got {len(frames)} frames."
+            f"frames must decide the graph node by node, in {len(growth.blocks)} steps; take all frames of a generator "
+            f"'autoregressive' whose model is 'graph'. Got {len(frames)} frames."
         )
     return found
 
