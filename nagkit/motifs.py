@@ -109,19 +109,21 @@ class Motifs:
         return pd.DataFrame(columns | {"lift": self.lift[order], "low": self.low[order], "high": self.high[order]})
 
     def sentence(self) -> str:
-        """The most and the least preferred of those that are certain."""
-        order = [place for place in np.argsort(-self.lift, kind="stable").tolist() if self.certain[place]]
-        if not order:
-            return "Nothing is preferred for certain."
-        more, less = (f"{self._called(place)} ({self.lift[place]:.2g} times)" for place in (order[0], order[-1]))
-        differ = f"{len(order)} of {len(self.names)} differ from the other law for certain"
-        return f"{differ}; the most preferred is {more}, the least {less}."
+        """How many are certain, the most preferred of those that are more frequent, and the least of the others."""
+        certain = np.flatnonzero(self.certain)
+        if not len(certain):
+            return "Nothing differs from the other law for certain."
+        order = certain[np.argsort(-self.lift[certain], kind="stable")].tolist()
+        said = [f"the most preferred is {self._called(order[0])}"] if self.low[order[0]] > 1 else []
+        said += [f"the least preferred is {self._called(order[-1])}"] if self.high[order[-1]] < 1 else []
+        differ = f"{len(order)} of {len(self.names)} {'differs' if len(order) == 1 else 'differ'} from the other law"
+        return f"{differ} for certain; {', '.join(said)}."
 
     def _called(self, place: int) -> str:
         one, other = self.names[place]
-        if self.kinds == SLOTS:
-            return f"{other if other == DEAD else look(other).label} at {one}"
-        return f"{look(one).label} → {look(other).label}"
+        label = other if other == DEAD else look(other).label
+        what = f"{label} at {one}" if self.kinds == SLOTS else f"{look(one).label} → {label}"
+        return f"{what} ({self.lift[place]:.2g} times)"
 
 
 def _space(samples: Distribution, law: Distribution) -> SearchSpace:

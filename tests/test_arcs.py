@@ -105,7 +105,7 @@ def test_no_two_words_stand_at_one_place():
 def test_a_policy_that_decides_slot_by_slot_is_sent_to_the_graph(as_a_user):
     generator = nagkit.generator("autoregressive", CELLS, model="recurrent")
     slotwise = list(generator.frames(1, nagkit.Guidance(), np.random.default_rng(0)))
-    with pytest.raises(ArgumentError, match="in 3 steps; take all frames .* whose model is 'graph'. Got 7 frames"):
+    with pytest.raises(ArgumentError, match=r"in 3 steps; take all frames .* whose model is 'graph'. Got 7 frames"):
         growth_figure(CELLS, slotwise)
 
 

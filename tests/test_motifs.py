@@ -1,12 +1,14 @@
 """Motifs are counted as loops count them, and compared with intervals that hold what they say."""
 
+import re
+
 import numpy as np
 import pytest
 
 import nagkit
 from nagkit.distribution import Distribution
 from nagkit.errors import ArgumentError
-from nagkit.motifs import DEAD, Motifs
+from nagkit.motifs import DEAD, SLOTS, Motifs
 
 CELLS, GRAPHS = nagkit.space("nas-bench-201"), nagkit.space("nas-bench-101")
 
@@ -92,7 +94,25 @@ def test_what_one_law_never_has_keeps_a_finite_lift():
 def test_where_nothing_differs_the_sentence_says_so():
     rows = np.full((4, 6), 3)
     same = Distribution(CELLS, rows)
-    assert Motifs.of_slots(same, same).sentence() == "Nothing is preferred for certain."
+    assert Motifs.of_slots(same, same).sentence() == "Nothing differs from the other law for certain."
+
+
+@pytest.mark.parametrize(
+    ("lifts", "said"),
+    [
+        ([(0.5, 0.9), (0.1, 0.3)], "2 of 2 differ .*; the least preferred is conv 3×3 at 0-2 .0.17 times.."),
+        ([(1.1, 2), (3, 4)], "2 of 2 differ .*; the most preferred is conv 3×3 at 0-2 .3.5 times.."),
+        ([(0.9, 2), (3, 4)], "1 of 2 differs .*; the most preferred is conv 3×3 at 0-2 .3.5 times.."),
+        ([(0.9, 2), (0.3, 0.4)], "1 of 2 differs .*; the least preferred is conv 3×3 at 0-2 .0.35 times.."),
+        ([(0.3, 0.4), (2, 4)], "the most preferred is conv 3×3 at 0-2 .*, the least preferred is conv 3×3 at 0-1 "),
+    ],
+)
+def test_the_sentence_names_as_preferred_only_what_is_more_frequent(lifts, said):
+    low, high = np.array(lifts).T
+    shares = np.full(2, 0.5)
+    names = (("0-1", "nor_conv_3x3"), ("0-2", "nor_conv_3x3"))
+    found = Motifs(SLOTS, names, shares, shares, np.sqrt(low * high), low, high)
+    assert re.search(said, found.sentence())
 
 
 @pytest.mark.parametrize(
