@@ -17,7 +17,7 @@ from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, LEGEND, VERMILION, Picture, page, safe, titled
 from nagkit.growth import Growth
 from nagkit.looks import look
-from nagkit.motifs import DEAD, Motifs
+from nagkit.motifs import DEAD, SLOTS, Motifs
 from nagkit.space import UNDECIDED, SearchSpace
 
 if TYPE_CHECKING:
@@ -63,8 +63,11 @@ def motifs_figure(space: SearchSpace, motifs: Motifs, title: str | None = None) 
     growth = _growth(space)
     sheet = _Sheet(growth, "", growth.nodes - 1)
     arguments.instance("motifs", motifs, Motifs, "Motifs.of_slots(samples, law)")
-    if not motifs.of(space.slots[0].name):
-        raise ArgumentError(f"motifs must be of the slots of {space.name!r}, as Motifs.of_slots gives them.")
+    if (motifs.space.name, motifs.kinds) != (space.name, SLOTS):
+        raise ArgumentError(
+            f"motifs must be of the slots of {space.name!r}, as Motifs.of_slots gives them; got those of "
+            f"{motifs.space.name!r}, each a {motifs.kinds[0]} and a {motifs.kinds[1]}."
+        )
     for v, w in growth.always:
         sheet.arc(v, w, ALWAYS)
     for (v, w), slot in growth.edges.items():

@@ -28,12 +28,13 @@ NORMAL = 1.959964  # 95 % of a normal law lie within so many standard deviations
 
 @dataclass(frozen=True, eq=False)
 class Motifs:
-    """What may be in an architecture, two words each whose ``kinds`` are such as slot and symbol, and how often it is.
+    """What may be in an architecture of a space, and how often it is: two words each, of ``kinds`` as slot and symbol.
 
     ``share`` and ``law`` are its shares among the samples and among those of the other law, ``lift`` their ratio with
     the interval from ``low`` to ``high`` that holds the true one 95 times of 100.
     """
 
+    space: SearchSpace
     kinds: tuple[str, str]
     names: tuple[tuple[str, str], ...]
     share: Float[np.ndarray, "q"]
@@ -55,7 +56,7 @@ class Motifs:
                 if any(hits.any() for hits in pair):
                     names.append((slot.name, symbol))
                     columns.append(pair)
-        return cls._of(SLOTS, names, *(np.stack(hits, axis=1) for hits in zip(*columns, strict=True)))
+        return cls._of(space, SLOTS, names, *(np.stack(hits, axis=1) for hits in zip(*columns, strict=True)))
 
     @classmethod
     def of_pairs(cls, samples: Distribution, law: Distribution) -> "Motifs":
@@ -64,11 +65,12 @@ class Motifs:
         hits = [_joined(space, each) for each in (samples, law)]  # (n, K, K) each
         seen = np.argwhere(hits[0].any(0) | hits[1].any(0)).T
         names = [(space.operations[a], space.operations[b]) for a, b in seen.T]
-        return cls._of(PAIRS, names, *(each[:, seen[0], seen[1]] for each in hits))
+        return cls._of(space, PAIRS, names, *(each[:, seen[0], seen[1]] for each in hits))
 
     @classmethod
     def _of(
         cls,
+        space: SearchSpace,
         kinds: tuple[str, str],
         names: list[tuple[str, str]],
         samples: Bool[np.ndarray, "n q"],
@@ -79,7 +81,7 @@ class Motifs:
         x, y = samples.sum(0) + 0.5, law.sum(0) + 0.5
         lift = (x / (n + 0.5)) / (y / (m + 0.5))
         reach = np.exp(NORMAL * np.sqrt(1 / x - 1 / (n + 0.5) + 1 / y - 1 / (m + 0.5)))
-        return cls(kinds, tuple(names), samples.mean(0), law.mean(0), lift, lift / reach, lift * reach)
+        return cls(space, kinds, tuple(names), samples.mean(0), law.mean(0), lift, lift / reach, lift * reach)
 
     @property
     def certain(self) -> Bool[np.ndarray, "q"]:

@@ -13,6 +13,7 @@ from nagkit.errors import ArgumentError
 from nagkit.motifs import Motifs
 
 CELLS, GRAPHS = nagkit.space("nas-bench-201"), nagkit.space("nas-bench-101")
+FEW, MANY = nagkit.space("random-wired-8"), nagkit.space("random-wired-12")
 SPACES = pytest.mark.parametrize("space", [CELLS, GRAPHS], ids=lambda space: space.name)
 
 
@@ -21,10 +22,14 @@ def frames(space):
     return list(nagkit.generator("autoregressive", space).frames(3, nagkit.Guidance(), np.random.default_rng(2)))
 
 
+def laws(space):
+    rng = np.random.default_rng(0)
+    return Distribution.of_space(space, 50, rng), Distribution.of_space(space, 200, rng)
+
+
 @cache
 def motifs(space):
-    rng = np.random.default_rng(0)
-    return Motifs.of_slots(Distribution.of_space(space, 50, rng), Distribution.of_space(space, 200, rng))
+    return Motifs.of_slots(*laws(space))
 
 
 def arcs(picture, axis=""):
@@ -118,6 +123,9 @@ def test_a_policy_that_decides_slot_by_slot_is_sent_to_the_graph(as_a_user):
         (lambda: growth_figure(CELLS, []), "frames must hold all frames"),
         (lambda: growth_figure(CELLS, frames(CELLS), 3), "row must be a whole number from 0 to 2"),
         (lambda: motifs_figure(CELLS, motifs(GRAPHS)), "motifs must be of the slots of 'nas-bench-201'"),
+        (lambda: motifs_figure(FEW, motifs(MANY)), "of 'random-wired-8', .* got those of 'random-wired-12'"),
+        (lambda: motifs_figure(MANY, motifs(FEW)), "of 'random-wired-12', .* got those of 'random-wired-8'"),
+        (lambda: motifs_figure(CELLS, Motifs.of_pairs(*laws(CELLS))), "of the slots .* each a from and a to"),
         (lambda: motifs_figure(CELLS, 3), "motifs must be a Motifs"),
     ],
 )

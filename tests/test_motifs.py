@@ -111,7 +111,7 @@ def test_the_sentence_names_as_preferred_only_what_is_more_frequent(lifts, said)
     low, high = np.array(lifts).T
     shares = np.full(2, 0.5)
     names = (("0-1", "nor_conv_3x3"), ("0-2", "nor_conv_3x3"))
-    found = Motifs(SLOTS, names, shares, shares, np.sqrt(low * high), low, high)
+    found = Motifs(CELLS, SLOTS, names, shares, shares, np.sqrt(low * high), low, high)
     assert re.search(said, found.sentence())
 
 
