@@ -57,8 +57,7 @@ def motifs_figure(space: SearchSpace, motifs: Motifs, title: str | None = None) 
     """What a law prefers in each slot, on the graph of the space, with the same facts in the table of the motifs.
 
     The width of an arc is the share of samples that have the edge, with data on it; a strip holds the shares of all
-    symbols. What is written is the most frequent symbol, its share and its lift, bold where the interval of the lift
-    leaves 1 out.
+    symbols. What is written is the most frequent symbol, its share and its lift, bold where that is certain.
     """
     growth = _growth(space)
     sheet = _Sheet(growth, "", growth.nodes - 1)
@@ -374,7 +373,7 @@ class _Preferred:
     def arc(self, sheet: _Sheet, v: int, w: int) -> None:
         """On the arc of an edge."""
         labels = len(self.shares.keys() - set(self.absent)) > 1
-        share = 1 - sum(self.shares.get(symbol, 0.0) for symbol in self.absent)
+        share = sum(share for symbol, share in self.shares.items() if symbol not in self.absent)
         preferred = GREY if not self.certain else VERMILION if self.lift > 1 else BLUE
         colour = (look(self.said).colour or GREY) if labels and self.said not in self.absent else preferred
         line = {"width": THIN + (BROAD - THIN) * share, "color": GREY if self.said == DEAD else colour}
