@@ -161,7 +161,8 @@ class Distribution:
         found = {f"mean {name}": Estimate.of(values, unit)}
         if best <= n:
             found[f"mean {name} of the best {best}"] = Estimate(float(values[-best:].mean()), unit, n)
-        for level, called in ((0.75, "upper quartile of"), (0.5, "median"), (0.25, "lower quartile of")):
+        better, worse = ("upper", "lower") if metric.sign > 0 else ("lower", "upper")
+        for level, called in ((0.75, f"{better} quartile of"), (0.5, "median"), (0.25, f"{worse} quartile of")):
             low, value, high = _quantile(values, level)
             found[f"{called} {name}"] = Estimate(value, unit, n, min(low, high), max(low, high))
         return found | {f"worst {name}": Estimate(float(values[0]), unit, n)}
