@@ -28,13 +28,16 @@ _PLACES = {
     "predictor": "nagkit.predictors",
 }
 _PARTS = (
+    "arcs",
     "benchmarks",
     "diffusion",
+    "distribution",
     "drawings",
     "errors",
     "figures",
     "generators",
     "laws",
+    "motifs",
     "networks",
     "predictors",
     "report",

@@ -17,7 +17,7 @@ from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, LEGEND, VERMILION, Picture, page, safe, titled
 from nagkit.growth import Growth
 from nagkit.looks import look
-from nagkit.motifs import DEAD, Motifs
+from nagkit.motifs import DEAD, SLOTS, Motifs
 from nagkit.space import UNDECIDED, SearchSpace
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def growth_figure(space: SearchSpace, frames: Sequence[Frame], row: int = 0, tit
     symbols, and the number is the probability of what was chosen. Chosen edges are solid, others dotted.
 
     Args:
-        frames: those of an autoregressive generator, from the first to the last
+        frames: those of an autoregressive generator of the model ``"graph"``, from the first to the last
         row: which of its samples
     """
     growth, frames = _growth(space), arguments.several("frames", frames, Frame)
@@ -57,14 +57,16 @@ def motifs_figure(space: SearchSpace, motifs: Motifs, title: str | None = None) 
     """What a law prefers in each slot, on the graph of the space, with the same facts in the table of the motifs.
 
     The width of an arc is the share of samples that have the edge, with data on it; a strip holds the shares of all
-    symbols. What is written is the most frequent symbol, its share and its lift, bold where the interval of the lift
-    leaves 1 out.
+    symbols. What is written is the most frequent symbol, its share and its lift, bold where that is certain.
     """
     growth = _growth(space)
     sheet = _Sheet(growth, "", growth.nodes - 1)
     arguments.instance("motifs", motifs, Motifs, "Motifs.of_slots(samples, law)")
-    if not motifs.of(space.slots[0].name):
-        raise ArgumentError(f"motifs must be of the slots of {space.name!r}, as Motifs.of_slots gives them.")
+    if (motifs.space.name, motifs.kinds) != (space.name, SLOTS):
+        raise ArgumentError(
+            f"motifs must be of the slots of {space.name!r}, as Motifs.of_slots gives them; got those of "
+            f"{motifs.space.name!r}, each a {motifs.kinds[0]} and a {motifs.kinds[1]}."
+        )
     for v, w in growth.always:
         sheet.arc(v, w, ALWAYS)
     for (v, w), slot in growth.edges.items():
@@ -95,8 +97,8 @@ def _odds(growth: Growth, frames: Sequence[Frame], row: int) -> dict[int, Float[
                     found[slot] = before.probability[row, slot]
     if len(found) < frames[-1].tokens.shape[1]:
         raise ArgumentError(
-            f"frames must decide the graph node by node, in {len(growth.blocks)} steps; take all frames of the "
-            f"generator 'autoregressive'. Got {len(frames)} frames."
+            f"frames must decide the graph node by node, in {len(growth.blocks)} steps; take all frames of a generator "
+            f"'autoregressive' whose model is 'graph'. Got {len(frames)} frames."
         )
     return found
 
@@ -371,7 +373,7 @@ class _Preferred:
     def arc(self, sheet: _Sheet, v: int, w: int) -> None:
         """On the arc of an edge."""
         labels = len(self.shares.keys() - set(self.absent)) > 1
-        share = 1 - sum(self.shares.get(symbol, 0.0) for symbol in self.absent)
+        share = sum(share for symbol, share in self.shares.items() if symbol not in self.absent)
         preferred = GREY if not self.certain else VERMILION if self.lift > 1 else BLUE
         colour = (look(self.said).colour or GREY) if labels and self.said not in self.absent else preferred
         line = {"width": THIN + (BROAD - THIN) * share, "color": GREY if self.said == DEAD else colour}

@@ -33,14 +33,16 @@ OFTEN = 0.95  # intervals hold the truth so often
 class Distribution:
     """Samples of one law, legal or not, in the order in which they were drawn.
 
-    ``logs (v,)`` says how likely each valid one was (its logarithm, nats), for laws that know it. ``identity`` is that
-    of the space under which two count as one architecture; the coarsest when empty.
+    ``logs (v,)`` says how likely each valid one was (its logarithm, nats), for laws that know it, up to a constant that
+    was ``estimated`` from these samples if so said. ``identity`` is that of the space under which two count as one
+    architecture; the coarsest when empty.
     """
 
     space: SearchSpace
     samples: Int[np.ndarray, "n L"]
     logs: Float[np.ndarray, "v"] | None = None
     identity: str = ""
+    estimated: bool = False
 
     def __post_init__(self) -> None:
         arguments.instance("space", self.space, SearchSpace, "nagkit.space('nas-bench-201')")
@@ -77,16 +79,18 @@ class Distribution:
 
     @classmethod
     def of_space(cls, space: SearchSpace, n: int, rng: np.random.Generator, identity: str = "") -> "Distribution":
-        """Fresh samples of the law of a space.
+        """Fresh samples of the law of a space, with their likelihoods: exact if it has ``log_probability``.
 
-        Where not all rows are equally likely, their likelihoods have one constant in common that these samples tell:
-        the mean of 1 / weight over samples is the size of the space by the sum of all weights.
+        Else, where not all rows are equally likely, these samples tell the constant that ``log_law`` leaves open: the
+        mean of 1 / weight over samples is the size of the space by the sum of all weights.
         """
         rows = space.sample(n, rng)
+        if hasattr(space, "log_probability"):
+            return cls(space, rows, space.log_probability(rows), identity)
         logs = space.log_law(rows)
         low = logs.min()  # for numbers that can be written
         total = math.log(space.size) - math.log(float(np.exp(low - logs).mean())) + low
-        return cls(space, rows, logs - total, identity)
+        return cls(space, rows, logs - total, identity, estimated=True)
 
     @cached_property
     def valid(self) -> Bool[np.ndarray, "n"]:
@@ -149,8 +153,16 @@ class Distribution:
         if len(self.forms) > 1:
             found["distance of two samples"] = Estimate.of(self.apart(), "slots")
         if self.logs is not None:
-            found["entropy"] = Estimate.of(-self.logs, "nats")
+            found["entropy"] = Estimate.of(self._surprise(self.logs), "nats")
         return found
+
+    def _surprise(self, logs: Float[np.ndarray, "v"]) -> Float[np.ndarray, "v"]:
+        """Numbers whose mean is the entropy, and whose spread that of its error.
+
+        Where the likelihoods rest on an estimated constant, that is the mean over samples of 1 / likelihood by the size
+        of the space; its error adds up with that of -log p, to first order (the delta method).
+        """
+        return 1 - np.exp(-logs - math.log(self.space.size)) - logs if self.estimated else -logs
 
     def _worth(self, objective: Objective, best: int) -> dict[str, Estimate]:
         """Mean, best, quantiles and worst of the values that are known."""
@@ -161,7 +173,8 @@ class Distribution:
         found = {f"mean {name}": Estimate.of(values, unit)}
         if best <= n:
             found[f"mean {name} of the best {best}"] = Estimate(float(values[-best:].mean()), unit, n)
-        for level, called in ((0.75, "upper quartile of"), (0.5, "median"), (0.25, "lower quartile of")):
+        better, worse = ("upper", "lower") if metric.sign > 0 else ("lower", "upper")
+        for level, called in ((0.75, f"{better} quartile of"), (0.5, "median"), (0.25, f"{worse} quartile of")):
             low, value, high = _quantile(values, level)
             found[f"{called} {name}"] = Estimate(value, unit, n, min(low, high), max(low, high))
         return found | {f"worst {name}": Estimate(float(values[0]), unit, n)}

@@ -27,7 +27,8 @@ def entrants(text: str) -> dict[str, dict[str, Any]]:
     """Entrants of a race as a person writes them, as in ``"evolution, bayesian:ei, bayesian::guided+mutation"``.
 
     A bayesian or latent one may name its acquisition, and then where its candidates come from; either may be left
-    empty. ``"latent:published"`` asks by the rules of AG-Net.
+    empty. ``"latent:published"`` asks by the rules of AG-Net. A policy may name its model, how it is updated, and that
+    it is ``unfiltered``, in any order, as in ``"policy:recurrent:refit:unfiltered"``.
     """
     return {name: _entrant(name) for name in filter(None, map(str.strip, text.split(",")))}
 
@@ -39,10 +40,12 @@ def _entrant(name: str) -> dict[str, Any]:
 
     kind, *rest = name.split(":")
     arguments.one_of("each of searches", kind, SEARCHES)
+    if kind == "policy" and rest:
+        return _policy(name, rest)
     if any(rest) and kind not in {"bayesian", "latent"}:
         raise ArgumentError(
             f"searches must name an acquisition of bayesian or latent only, as in bayesian:ei, and so sources of "
-            f"candidates, as in bayesian:ei:guided+mutation; got {name!r}."
+            f"candidates, as in bayesian:ei:guided+mutation, and words for policy, as in policy:refit; got {name!r}."
         )
     if (kind, rest) == ("latent", ["published"]):
         return {"search": kind, "published": True}
@@ -59,6 +62,22 @@ def _entrant(name: str) -> dict[str, Any]:
             known = (*LATENT_SOURCES, *SOURCES) if kind == "latent" else SOURCES
             arguments.one_of(f"each source of candidates in {name!r}", source, known)
     return {} if name == kind else {"search": kind, **options}
+
+
+def _policy(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """The options that these words mean for a policy search."""
+    from nagkit.generators.autoregressive import MODELS
+    from nagkit.search.policy import STEPS
+
+    meanings: dict[str, tuple[str, Any]] = {word: ("model", word) for word in MODELS}
+    meanings |= {word: ("update", word) for word in STEPS} | {"unfiltered": ("filtered", False)}
+    options: dict[str, Any] = {"search": "policy"}
+    for word in words:
+        option, value = meanings[arguments.one_of(f"each word in {name!r}", word, meanings)]
+        if option in options:
+            raise ArgumentError(f"searches must name one model, one update and unfiltered once at most; got {name!r}.")
+        options[option] = value
+    return options
 
 
 def point(text: str) -> tuple[float, ...]:

@@ -7,13 +7,15 @@ import plotly.graph_objects as go
 import pytest
 
 import nagkit
-from nagkit.arcs import BROAD, THIN, growth_figure, motifs_figure
+from nagkit.arcs import ALWAYS, BROAD, THIN, growth_figure, motifs_figure
 from nagkit.distribution import Distribution
 from nagkit.errors import ArgumentError
 from nagkit.motifs import Motifs
 
 CELLS, GRAPHS = nagkit.space("nas-bench-201"), nagkit.space("nas-bench-101")
-SPACES = pytest.mark.parametrize("space", [CELLS, GRAPHS], ids=lambda space: space.name)
+FEW, MANY = nagkit.space("random-wired-8"), nagkit.space("random-wired-12")
+CHAINS = nagkit.space("enas")
+SPACES = pytest.mark.parametrize("space", [CELLS, GRAPHS, CHAINS, MANY], ids=lambda space: space.name)
 
 
 @cache
@@ -21,10 +23,14 @@ def frames(space):
     return list(nagkit.generator("autoregressive", space).frames(3, nagkit.Guidance(), np.random.default_rng(2)))
 
 
+def laws(space):
+    rng = np.random.default_rng(0)
+    return Distribution.of_space(space, 50, rng), Distribution.of_space(space, 200, rng)
+
+
 @cache
 def motifs(space):
-    rng = np.random.default_rng(0)
-    return Motifs.of_slots(Distribution.of_space(space, 50, rng), Distribution.of_space(space, 200, rng))
+    return Motifs.of_slots(*laws(space))
 
 
 def arcs(picture, axis=""):
@@ -92,14 +98,52 @@ def test_motifs_are_written_with_share_and_lift(space):
         said = symbols[1] if len(symbols) == 2 else max(places, key=lambda symbol: found.share[places[symbol]])
         assert f"{found.share[places[said]]:.0%}" in words
     assert words.count("×") >= len(space.growth.edges)
-    assert len(arcs(shown)) == len(space.growth.edges)
+    assert len(arcs(shown)) == len(space.growth.edges) + len(space.growth.always)
     assert shown.table.equals(found.table())
 
 
-def test_no_two_words_stand_at_one_place():
-    trace = motifs_figure(GRAPHS, motifs(GRAPHS)).data[0]
-    places = list(zip(trace["x"], trace["y"], strict=True))
-    assert len(set(places)) == len(places)
+@SPACES
+def test_no_two_words_stand_at_one_place(space):
+    growing = growth_figure(space, frames(space))
+    for trace in (motifs_figure(space, motifs(space)).data[0], *growing.data):
+        if trace["mode"] == "text":
+            places = list(zip(trace["x"], trace["y"], strict=True))
+            assert len(set(places)) == len(places)
+
+
+def test_edges_that_are_always_there_are_in_all_pictures_as_soon_as_their_nodes():
+    shown = growth_figure(CHAINS, frames(CHAINS))
+    texts = [note["text"] for note in shown.layout["annotations"]]
+    assert texts == [f"<b>node {node}</b>" for node in range(1, 7)]
+    for node in range(1, 7):
+        drawn = arcs(shown, "" if node == 1 else str(node))
+        chain = [arc for arc in drawn if arc["line"] == ALWAYS]
+        assert [arc["path"].split(" C")[0] for arc in chain] == [f"M {v},0" for v in range(node)]
+    assert [arc["line"] for arc in arcs(motifs_figure(CHAINS, motifs(CHAINS)))[:6]] == [ALWAYS] * 6
+
+
+def test_an_edge_is_as_wide_in_motifs_as_it_is_frequent():
+    samples = laws(CHAINS)[0].tokens
+    drawn = arcs(motifs_figure(CHAINS, motifs(CHAINS)))[6:]
+    frequent = [samples[:, slot].mean() for slot in CHAINS.growth.edges.values()]
+    np.testing.assert_allclose(
+        [arc["line"]["width"] for arc in drawn], THIN + (BROAD - THIN) * np.array(frequent), atol=0.01
+    )
+
+
+def test_a_picture_of_many_nodes_is_as_high_as_one_of_a_few():
+    shown = growth_figure(MANY, frames(MANY))
+    assert len(shown.layout["annotations"]) == 11, "a panel for each node that has others before it"
+    assert len(arcs(shown, "11")) == 11 + int(frames(MANY)[-1].tokens[0, :55].sum())
+    highest, few = (motifs_figure(space, motifs(space)).layout["height"] for space in (MANY, FEW))
+    assert highest == few
+
+
+def test_a_policy_that_decides_slot_by_slot_is_sent_to_the_graph(as_a_user):
+    generator = nagkit.generator("autoregressive", CELLS, model="recurrent")
+    slotwise = list(generator.frames(1, nagkit.Guidance(), np.random.default_rng(0)))
+    with pytest.raises(ArgumentError, match=r"in 3 steps; take all frames .* whose model is 'graph'. Got 7 frames"):
+        growth_figure(CELLS, slotwise)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +155,9 @@ def test_no_two_words_stand_at_one_place():
         (lambda: growth_figure(CELLS, []), "frames must hold all frames"),
         (lambda: growth_figure(CELLS, frames(CELLS), 3), "row must be a whole number from 0 to 2"),
         (lambda: motifs_figure(CELLS, motifs(GRAPHS)), "motifs must be of the slots of 'nas-bench-201'"),
+        (lambda: motifs_figure(FEW, motifs(MANY)), "of 'random-wired-8', .* got those of 'random-wired-12'"),
+        (lambda: motifs_figure(MANY, motifs(FEW)), "of 'random-wired-12', .* got those of 'random-wired-8'"),
+        (lambda: motifs_figure(CELLS, Motifs.of_pairs(*laws(CELLS))), "of the slots .* each a from and a to"),
         (lambda: motifs_figure(CELLS, 3), "motifs must be a Motifs"),
     ],
 )

@@ -231,6 +231,36 @@ def test_entrants_are_written_with_commas_and_acquisitions_with_a_colon():
             entrants(wrong)
 
 
+def test_a_policy_says_its_model_its_update_and_whether_it_is_filtered_in_any_order():
+    assert entrants("policy, policy:recurrent, policy:unfiltered:graph:refit, policy:gradient:unfiltered") == {
+        "policy": {},
+        "policy:recurrent": {"search": "policy", "model": "recurrent"},
+        "policy:unfiltered:graph:refit": {"search": "policy", "filtered": False, "model": "graph", "update": "refit"},
+        "policy:gradient:unfiltered": {"search": "policy", "update": "gradient", "filtered": False},
+    }
+    for wrong, said in (
+        ("policy:recurent", "each word in 'policy:recurent' must be one of 'graph', .* Did you mean 'recurrent'"),
+        ("policy:ei", "must be one of .*'recurrent', 'independent', .*'gradient'.*'unfiltered'; got 'ei'"),
+        ("policy:", "each word in 'policy:' must be one of"),
+        ("policy:graph:recurrent", "one model, one update .* got 'policy:graph:recurrent'"),
+        ("policy:unfiltered:unfiltered", "unfiltered once at most"),
+        ("evolution:unfiltered", "words for policy, as in policy:refit; got 'evolution:unfiltered'"),
+    ):
+        with pytest.raises(ArgumentError, match=said):
+            entrants(wrong)
+
+
+def test_policies_of_several_kinds_race_side_by_side():
+    run = race(budget=8, seeds=(0,), entrants=entrants("policy:independent:unfiltered, policy:recurrent:refit"))
+    made = {lane.heat.entrant: lane.search for lane in run._lanes}
+    kinds = {name: (each.model, each.filtered, each.update) for name, each in made.items() if "policy" in name}
+    assert kinds == {
+        "policy:independent:unfiltered": ("independent", False, "preference"),
+        "policy:recurrent:refit": ("recurrent", True, "refit"),
+    }
+    assert {len(heat) for heat in run.run()} == {8}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mid8", "hard8"])
 def test_bayesian_search_clears_the_bar_on_our_own_tables(name):

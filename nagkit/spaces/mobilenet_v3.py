@@ -8,6 +8,7 @@ Notation: n architectures, L slots, K symbols; C channels, r image side, k class
 convolutions, squeeze-and-excitation and classifier; normalisation, activations, pooling and biases are not counted.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from functools import cache, cached_property
@@ -137,6 +138,12 @@ class MobileNetV3(SearchSpace):
         _, *ends = _tied()
         blocks = sum((self.check(tokens)[:, slots] != NONE).sum(1) for slots in ends)
         return -np.log(len(BLOCKS)) * blocks
+
+    def log_probability(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The log probability of each row under ``sample`` (nats, exact)."""
+        stages, surely = len(_tied()[0]), min(DEPTHS)  # blocks that are there in every stage
+        each = math.log(len(DEPTHS)) + surely * math.log(len(BLOCKS))
+        return self.log_law(tokens) - math.log(len(RESOLUTIONS)) - stages * each
 
     @cached_property
     def tied(self) -> Int[np.ndarray, "L 3"]:

@@ -117,6 +117,10 @@ class RandomWired(SearchSpace):
         """The more sets there are of so many edges, the less likely is each of them."""
         return -_log_choose(len(self.slots), self.check(tokens).sum(1))
 
+    def log_probability(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+        """The log probability of each row under ``sample`` (nats, exact)."""
+        return self.log_law(tokens) - math.log(self.most - self.least + 1)
+
     def belief(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n L K"]:
         """The log odds of an edge beside the decided ones, the same for all undecided slots of a row; exact."""
         there, undecided = ((tokens == what).sum(1)[:, None] for what in (1, UNDECIDED))

@@ -3,6 +3,8 @@
 import contextlib
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,15 @@ def printed_by(place, file=README):
     with contextlib.redirect_stdout(printed):
         exec(compile(f"import nagkit\n{example}", "README.md", "exec"), {})  # noqa: S102 - our own text
     return printed.getvalue()
+
+
+def test_what_is_named_after_nagkit_is_there_after_its_import():
+    """In a process of its own, as what another test has imported would be there anyway."""
+    texts = "".join((README.parent / name).read_text(encoding="utf-8") for name in ("README.md", "CHANGELOG.md"))
+    named = sorted(set(re.findall(r"\bnagkit\.([A-Za-z]\w*)", texts)))
+    assert "distribution" in named
+    said = "import nagkit, sys; [getattr(nagkit, name) for name in sys.argv[1:]]"
+    subprocess.run([sys.executable, "-c", said, *named], check=True)
 
 
 def test_the_first_example_prints_a_network_that_runs():

@@ -11,7 +11,7 @@ from nagkit.checks.space import SpaceContract
 from nagkit.errors import ArgumentError
 from nagkit.networks.mobilenet import mobilenet
 from nagkit.networks.network import build
-from nagkit.space import UNDECIDED
+from nagkit.space import UNDECIDED, SearchSpace
 from nagkit.spaces import space as find
 from nagkit.spaces.mobilenet_v3 import BLOCKS, DEPTHS, NONE, RESOLUTIONS, MobileNetV3, divisible
 
@@ -131,6 +131,11 @@ def test_a_network_learns_from_its_seed_alone_and_runs_on_any_side(space):
     assert not torch.equal(first(images), other(images))
     first.train()(images).sum().backward()
     assert all(parameter.grad is not None for parameter in first.parameters())
+
+
+def test_likelihoods_are_those_of_drawing_slot_by_slot(space):
+    rows = space.sample(50, np.random.default_rng(0))
+    np.testing.assert_allclose(space.log_probability(rows), SearchSpace.log_law(space, rows))
 
 
 def test_a_change_of_depth_is_one_edit(space):
