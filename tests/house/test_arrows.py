@@ -9,6 +9,7 @@ import pytest
 LAYERS = (
     {"nagkit.errors"},
     {
+        "nagkit.architecture",
         "nagkit.arguments",
         "nagkit.database",
         "nagkit.executors",
