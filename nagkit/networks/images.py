@@ -1,4 +1,4 @@
-"""Images of your own as a task: arrays, or a file that holds them, split by a seed.
+"""Images of your own as a task: arrays, or a file that holds them, split by a seed; and tasks that are kept open.
 
 Notation: n images, h and w their sides in pixels, g and v those after averaging, c channels.
 """
@@ -6,6 +6,7 @@ Notation: n images, h and w their sides in pixels, g and v those after averaging
 import math
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from jaxtyping import Num
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError, DataMissingError
-from nagkit.networks.digits import Split, Task
-from nagkit.networks.recipes import SPLITS
+from nagkit.networks.digits import Split, Task, render
+from nagkit.networks.recipes import SPLITS, ImageRecipe, named
 
 SMALLEST, LARGEST = 4, 1024  # pixels a side
 FEWEST = 10  # images
+_MOST_TASKS, _MOST_FILES = 128, 8  # whose images a process keeps
 _SHARES = (0.6, 0.8)  # where training ends, and validation
 _CHANNELS = range(1, 5)
 _PACKED = 1_032  # times smaller than its content a deflated entry can be, at most
@@ -42,6 +44,15 @@ class ImageFile:
             raise ArgumentError(f"path must be that of a file of images; got {self.path!r:.80}. {_REMEDY}.")
         object.__setattr__(self, "path", str(Path(self.path).absolute()))  # a worker may be in another folder
 
+    @property
+    def state(self) -> tuple[int, ...]:
+        """The size in bytes and the times of the last changes in ns, other ones once it was written anew."""
+        try:
+            found = Path(self.path).stat()
+        except OSError:
+            return ()
+        return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
     def open(self) -> Task:
         """The images as a task; nothing that the file holds is run, and no more is read than it holds."""
         try:
@@ -57,6 +68,29 @@ class ImageFile:
                 f"{self.path} must hold arrays x and y; it holds {', '.join(names) or 'nothing'}. {_REMEDY}."
             )
         return task(arrays["x"], arrays["y"], self.side, self.seed)
+
+
+Images = str | ImageRecipe | ImageFile | Task
+
+
+def opened(images: Images) -> Task:
+    """The task, which a process renders or reads once; a file again when it has changed."""
+    match images:
+        case Task():
+            return images
+        case ImageFile():
+            return _read(images, images.state)
+    return _rendered(named(images))
+
+
+@lru_cache(maxsize=_MOST_TASKS)
+def _rendered(recipe: ImageRecipe) -> Task:
+    return render(recipe)
+
+
+@lru_cache(maxsize=_MOST_FILES)
+def _read(file: ImageFile, state: tuple[int, ...]) -> Task:  # noqa: ARG001 (it is known by its state, too)
+    return file.open()
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
