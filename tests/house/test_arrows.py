@@ -30,6 +30,7 @@ LAYERS = (
     {
         "nagkit.arcs",
         "nagkit.checks",
+        "nagkit.combinations",
         "nagkit.curves",
         "nagkit.distribution",
         "nagkit.drawings",
