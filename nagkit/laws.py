@@ -9,7 +9,7 @@ anything too wide, as a sample's mean carries the noise of its seeds already.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ class Laws:
     samples: Mapping[str, Int[np.ndarray, "n L"]]
     seeds: Sequence[int]
     ledger: Path
+    _read: dict[tuple[int, int], float] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         arguments.instance("trainer", self.trainer, Trainer, "Trainer(nagkit.space('random-wired-16'))")
@@ -69,9 +70,9 @@ class Laws:
         All laws get their first sample trained with the first seed, then their second, so that they can be compared on
         the way. Leave this and call it again to go on with what is left.
         """
+        known = self._finished()
+        missing = [job for job in self._jobs() if (number(job[0]), job[1]) not in known]
         with closing(self._open()) as ledger:
-            known = {(training.cell, training.seed) for training in ledger.trained(self.trainer.task_name)}
-            missing = [job for job in self._jobs() if (number(job[0]), job[1]) not in known]
             for finished in results(executor or InProcess(), partial(_trained, self.trainer), missing):
                 ledger.add(finished)
                 yield from finished
@@ -86,6 +87,22 @@ class Laws:
         different = dict.fromkeys(tuple(row.tolist()) for row in rows)
         return [(row, seed) for seed in self.seeds for row in different]
 
+    def _finished(self) -> dict[tuple[int, int], float]:
+        """The test accuracy of every finished training by cell and seed, read anew when the ledger holds others."""
+        name, images = self.trainer.task_name, self.trainer.digest
+        with closing(self._open()) as ledger:
+            if ledger.count(name) == len(self._read):
+                return self._read
+            trained = ledger.trained(name)
+        if others := sum(training.versions.get("images", images) != images for training in trained):
+            raise ArgumentError(
+                f"ledger must hold trainings on the images of the trainer; {others} of {len(trained)} in {self.ledger} "
+                "were on others. Move that file away, or give another ledger."
+            )
+        self._read.clear()
+        self._read.update({(each.cell, each.seed): each.curves["test_accuracy"][-1] for each in trained})
+        return self._read
+
     def _open(self) -> Ledger:
         ledger = Ledger(self.ledger)
         try:
@@ -99,9 +116,7 @@ class Laws:
 
     def accuracy(self) -> dict[str, Float[np.ndarray, "n s"]]:
         """The test accuracy of each training in percent, by law; NaN where it is not finished."""
-        with closing(self._open()) as ledger:
-            trained = ledger.trained(self.trainer.task_name)
-        known = {(training.cell, training.seed): training.curves["test_accuracy"][-1] for training in trained}
+        known = self._finished()
         return {
             name: np.array([[known.get((number(row), seed), np.nan) for seed in self.seeds] for row in tokens])
             for name, tokens in self.samples.items()
@@ -150,6 +165,8 @@ class Laws:
 
     def sentence(self, name: str, others: Sequence[str] = ()) -> str:
         """Whether a law is better than the best of others (all when none are named), by how much, and the noise."""
+        for each in others:
+            arguments.one_of("each of others", each, self.samples)
         means, figures = self.ranking(), self.figures()
         best = next((each for each in means if each != name and (not others or each in others)), None)
         told = f"{name}: mean test accuracy {figures[arguments.one_of('name', name, means), 'mean']}."

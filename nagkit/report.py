@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nagkit import arguments
+from nagkit.combinations import together
 from nagkit.errors import ArgumentError, DataMissingError, NagkitError
 from nagkit.figures import CONFIG, PLOTLY
 from nagkit.files import write_atomically
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
     import nbformat
     import pandas
 
-    from nagkit.benchmarks import Surrogate, Table
-
 OUT = "out"  # the parameter through which a notebook learns its folder
-UNSEEN = 100  # known architectures that no label tells, at least, to judge the answer by
 WIDGET = "application/vnd.jupyter.widget-view+json"
 _NUMBER = r"-?\d[\d.]*(?:e[+-]?\d+)?"
 _RANGE = re.compile(rf"(?P<off>0 or )?(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})")
@@ -111,81 +107,7 @@ def check(name: str, values: Mapping[str, object]) -> dict[str, int | float | st
     for key in arguments.instance("parameters", values, Mapping, "{'seed': 1}"):
         arguments.one_of("parameter", key, known)
     clean = {key: parameter.clean(values.get(key, parameter.default)) for key, parameter in known.items()}
-    _check_together(clean)
-    return clean if "images" not in clean else {**clean, "images": _images(clean["images"])}
-
-
-def _images(given: object) -> str:
-    """A task of digits, or the whole path of a file of images, as a notebook runs in a folder of its own."""
-    from nagkit.networks.recipes import RECIPES
-
-    name = str(given)
-    if name.removeprefix("digits/") in RECIPES or Path(name).is_file():
-        return name if name.removeprefix("digits/") in RECIPES else str(Path(name).resolve())
-    known = ", ".join(f"digits/{each}" for each in list(RECIPES)[:3])
-    raise ArgumentError(
-        f"images must be a task of digits such as {known}, or a file of images that is there; got {name!r:.200}."
-    )
-
-
-def _check_together(values: Mapping[str, Any]) -> None:
-    """Refuses what the ranges allow one by one but the table does not have; of reports that choose a table."""
-    if "table" not in values:
-        return
-    from nagkit.benchmarks import benchmark
-    from nagkit.generators import GENERATORS
-
-    table, device = benchmark(values["table"]), values.get("device", "none")
-    if device == "none" and values.get("max_latency"):
-        raise ArgumentError("max_latency needs the device that it is measured on; set the parameter device.")
-    if device != "none":
-        devices = [name.removeprefix("latency_") for name in table.metrics if name.startswith("latency_")]
-        offered = [name for name in devices if not name.endswith("_spread")]
-        arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
-    if "searches" in values:
-        _check_race(table, values)
-    if "devices" in values:
-        latencies(table, values["devices"])
-    for process in values["processes"].split(",") if "processes" in values else ():
-        arguments.one_of("each of processes", process.strip(), (*GENERATORS, "conditional-diffusion"))
-    if "labels" in values:
-        arguments.whole("labels", values["labels"], 2, len(table.known("val_accuracy")) - UNSEEN)
-
-
-def _check_race(table: "Table | Surrogate", values: Mapping[str, Any]) -> None:
-    """Refuses entrants that are none, and costs that the table does not hold or cannot be what they are said to be."""
-    from nagkit.race import BASELINES, entrants, point
-    from nagkit.space import ENUMERABLE
-
-    listed, cost = table.space.size <= ENUMERABLE, values["cost"]
-    baselines = BASELINES if listed else BASELINES[:-1]
-    named = list(dict.fromkeys([*entrants(values["searches"]), *baselines]))
-    arguments.one_of("reference", values["reference"], ["", *named])
-    held = [name for name in table.metrics if listed or name in table.computed]
-    arguments.one_of(f"cost with the table {table.name!r}", cost, ["", *held])
-    if values["limit"] and not cost:
-        raise ArgumentError(f"cost must name a metric of {table.name!r} when there is a limit; got an empty text.")
-    if (corner := point(values["reference_point"])) and (not cost or values["limit"] or len(corner) != 2):
-        raise ArgumentError(
-            "reference_point must be empty, or two numbers where there is a cost and no limit, as in '70, 60'; "
-            f"got {values['reference_point']!r}."
-        )
-    if values["cost_is"] == "exact":
-        rows = table.space.all() if listed else table.space.sample(UNSEEN, np.random.default_rng(0))
-        if not cost or np.isnan(table.look_up(rows, cost)).any():
-            raise ArgumentError(
-                f"cost_is must be usual or measured for a cost that {table.name!r} does not know of every "
-                f"architecture, such as {cost!r}; got 'exact'."
-            )
-
-
-def latencies(table: "Table | Surrogate", devices: str) -> list[str]:
-    """The latencies that a text names with commas, each once; the first that the table has when it names none."""
-    held = [name for name in table.metrics if name.startswith("latency_") and not name.endswith("_spread")]
-    named = list(dict.fromkeys(filter(None, map(str.strip, devices.split(",")))))
-    return [arguments.one_of(f"each of devices with the table {table.name!r}", name, held) for name in named] or held[
-        :1
-    ]
+    return together(clean)
 
 
 def names() -> list[str]:

@@ -4,26 +4,22 @@ Notation: n architectures, L slots, K symbols in the richest slot. A batch is ``
 ``tokens[i, l]`` indexes ``slots[l].symbols``; ``UNDECIDED`` marks a slot that a generator has not decided yet.
 """
 
-import hashlib
-import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
+from nagkit.architecture import Architecture
 from nagkit.errors import ArgumentError
 from nagkit.graphs import Graphs
 from nagkit.growth import Growth
 from nagkit.sketch import Sketch
-
-if TYPE_CHECKING:
-    import networkx
 
 UNDECIDED = -1
 ENUMERABLE = 1_000_000  # spaces up to this size may be listed whole
@@ -40,42 +36,6 @@ class Slot:
     name: str
     symbols: tuple[str, ...]
     phase: int = 0
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """One labelled DAG. Nodes are in topological order, so every edge goes up.
-
-    ``ops[i]`` names the operation of node ``i``; ``edges`` holds pairs ``(i, j)`` with ``i < j``.
-    ``text`` is the architecture in the notation of its space, ``tokens`` its row.
-    """
-
-    space: str
-    ops: tuple[str, ...]
-    edges: frozenset[tuple[int, int]]
-    tokens: tuple[int, ...]
-    text: str
-
-    def __post_init__(self) -> None:
-        n = len(self.ops)
-        wrong = sorted(e for e in self.edges if not 0 <= e[0] < e[1] < n)
-        if wrong:
-            raise ArgumentError(f"edges must satisfy 0 <= i < j < {n}; got {wrong[:3]}.")
-
-    @property
-    def key(self) -> str:
-        """Twelve hexadecimal digits that name this exact labelled graph, the same on every machine."""
-        graph = json.dumps([self.space, self.ops, sorted(self.edges)])
-        return hashlib.sha256(graph.encode()).hexdigest()[:12]
-
-    def graph(self) -> "networkx.DiGraph":
-        """The same DAG for networkx, each node with its ``op``."""
-        import networkx as nx
-
-        graph = nx.DiGraph(space=self.space, text=self.text)
-        graph.add_nodes_from((i, {"op": op}) for i, op in enumerate(self.ops))
-        graph.add_edges_from(sorted(self.edges))
-        return graph
 
 
 class SearchSpace(ABC):
@@ -198,8 +158,9 @@ class SearchSpace(ABC):
         """A sentence for each slot in which another symbol would heal the row; for each wrong slot if none would."""
         wrong = np.flatnonzero(self._illegal(row[None]))
         legal = self.legal(row[None])[0]  # (L, K)
+        healing = [l for l in wrong if legal[l].any()]
         faults = []
-        for l in [l for l in wrong if legal[l].any()] or wrong:
+        for l in healing or wrong:
             slot, instead = self.slots[l], np.flatnonzero(legal[l])
             remedy = f", but {' or '.join(repr(slot.symbols[k]) for k in instead)}" if len(instead) else ""
             faults.append(f"Slot {l} ({slot.name}) may not be {slot.symbols[row[l]]!r} beside the others{remedy}.")
@@ -211,7 +172,8 @@ class SearchSpace(ABC):
         arguments.generator("rng", rng)
         tokens = np.full((n, len(self.slots)), UNDECIDED)
         for l in range(len(self.slots)):
-            tokens[:, l] = (self.legal_in(tokens, l) * rng.random((n, self.radices.max()))).argmax(1)
+            weight = self.legal_in(tokens, l) * rng.random((n, self.radices.max()))  # (n, K)
+            tokens[:, l] = weight.argmax(1)
         return tokens
 
     def log_law(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from nagkit.errors import ArgumentError
+from nagkit.executors import executor
 from nagkit.laws import Laws
 from nagkit.networks.ledger import Ledger, Training, number
 from nagkit.networks.recipes import ImageRecipe
@@ -28,7 +29,7 @@ def rows(n, seed=0):
     return SPACE.sample(n, np.random.default_rng(seed))
 
 
-def known(trainer, path, accuracies, seeds):
+def known(trainer, path, accuracies, seeds, versions=None):
     """Laws whose trainings gave these accuracies (n, s) by law."""
     start, samples, trainings = 0, {}, []
     every = np.unique(rows(900), axis=0)
@@ -39,7 +40,9 @@ def known(trainer, path, accuracies, seeds):
             for seed, value in zip(seeds, line, strict=True):
                 if np.isfinite(value):
                     curves = {"test_accuracy": [0.0, value]}
-                    trainings.append(Training("tiny", number(row), seed, tuple(row.tolist()), curves, 1.0, {}))
+                    trainings.append(
+                        Training("tiny", number(row), seed, tuple(row.tolist()), curves, 1.0, versions or {})
+                    )
     ledger = Ledger(path)
     ledger.add(trainings)
     ledger.close()
@@ -75,6 +78,40 @@ def test_a_ledger_of_other_trainings_is_refused(trainer, tmp_path):
     longer = Trainer(SPACE, TINY, TrainingRecipe(epochs=2, batch=20), skeleton=trainer.skeleton)
     with pytest.raises(ArgumentError, match="ledger must hold tiny as it is now, with training"):
         next(Laws(longer, {"a": rows(1)}, (1,), tmp_path / "laws.sqlite").train())
+
+
+def test_a_ledger_of_trainings_on_other_images_is_refused(trainer, tmp_path):
+    laws = known(trainer, tmp_path / "laws.sqlite", {"a": np.ones((2, 1))}, (1,), {"images": trainer.digest})
+    assert laws.accuracy()["a"].tolist() == [[1.0], [1.0]]
+    laws = known(trainer, tmp_path / "others.sqlite", {"a": np.ones((2, 1))}, (1,), {"images": "other"})
+    for use in (laws.accuracy, lambda: next(laws.train())):
+        with pytest.raises(ArgumentError, match=r"on the images of the trainer; 2 of 2 in .* were on others"):
+            use()
+
+
+@pytest.mark.slow
+def test_another_process_trains_as_this_one(trainer, tmp_path):
+    samples = {"a": rows(2), "b": rows(1, seed=1)}
+    here, there = (Laws(trainer, samples, (1, 2), tmp_path / f"{name}.sqlite") for name in ("here", "there"))
+    assert len([*here.train()]) == len(here)
+    with executor(1) as process:
+        assert len([*there.train(process)]) == len(there)
+        assert [*there.train(process)] == []
+    for name, values in here.accuracy().items():
+        assert np.array_equal(there.accuracy()[name], values)
+
+
+def test_a_ledger_is_parsed_once_as_long_as_it_holds_the_same(trainer, tmp_path, monkeypatch):
+    laws, read = known(trainer, tmp_path / "laws.sqlite", {"a": np.ones((3, 2)), "b": np.eye(3)[:, :2]}, (1, 2)), []
+    trained = Ledger.trained
+    monkeypatch.setattr(Ledger, "trained", lambda ledger, task: read.append(task) or trained(ledger, task))
+    assert laws.sentence("a")
+    assert len(laws.table()) == 2
+    assert laws.association(np.arange(6.0)) is not None
+    assert read == ["tiny"]
+    known(trainer, tmp_path / "laws.sqlite", {"c": np.ones((7, 2))}, (1, 2))  # one that is new
+    assert laws.noise().n == 6
+    assert read == ["tiny"] * 2
 
 
 WALK = """
@@ -213,3 +250,5 @@ def test_figures_before_any_training_and_unknown_laws_are_refused(as_a_user, tra
     laws = known(trainer, tmp_path / "known.sqlite", {"a": np.ones((3, 1))}, (1,))
     with pytest.raises(ArgumentError, match="second must be one of 'a'; got 'b'"):
         laws.difference("a", "b")
+    with pytest.raises(ArgumentError, match="each of others must be one of 'a'; got 'b'"):
+        laws.sentence("a", ["b"])

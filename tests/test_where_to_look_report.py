@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import nagkit
+from nagkit.combinations import latencies
 from nagkit.errors import ArgumentError
-from nagkit.report import latencies, report
+from nagkit.report import report
 from nagkit.search import run, search
 
 

@@ -5,18 +5,15 @@ dropped (identity ``"function"``) share one training, so 5,390 trainings cover a
 an executor, which may be this process, several, or a cluster; this process alone writes the ledger.
 """
 
-import platform
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Int
 
 from nagkit import arguments
@@ -24,19 +21,19 @@ from nagkit.benchmarks.columns import Columns
 from nagkit.errors import ArgumentError
 from nagkit.executors import InProcess, results
 from nagkit.networks import embedded
-from nagkit.networks.digits import Task, render
 from nagkit.networks.fused import fuse
-from nagkit.networks.latency import machine, measure, processor
+from nagkit.networks.images import opened
+from nagkit.networks.latency import machine, measure
 from nagkit.networks.ledger import Ledger, Training
 from nagkit.networks.network import build as build_network
 from nagkit.networks.recipes import HARD8, MID8, WORLDS, ImageRecipe
+from nagkit.networks.record import record
 from nagkit.networks.training import TrainingRecipe, train_side_by_side
 from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.spaces.skeleton import MICRO
 
 SPACE = NasBench201()
 SIDE = 8  # pixels, of the images that are timed
-_MOST_TASKS = 128  # whose images a process keeps
 
 
 @dataclass(frozen=True)
@@ -222,36 +219,12 @@ def order(seed: int = 0) -> Int[np.ndarray, "n L"]:
 
 def train_cell(job: Job) -> list[Training]:
     """A training for each seed of the job."""
-    images = _rendered(job.task)
+    images = opened(job.task)
     architecture = SPACE.decode(SPACE.at(np.array([job.cell]))[0])
     networks = fuse(*(build_network(architecture, job.task.classes, MICRO, seed=seed) for seed in job.seeds))
-    by_seed = zip(*train_side_by_side(networks, images, job.training, job.seeds), strict=True)
-    trainings = []
-    for seed, epochs in zip(job.seeds, by_seed, strict=True):
-        curves = {name: [getattr(epoch, name) for epoch in epochs] for name in ("train_loss", *embedded.CURVES)}
-        seconds = sum(epoch.seconds for epoch in epochs)
-        trainings.append(
-            Training(job.task.name, job.cell, seed, architecture.tokens, curves, seconds, versions(images))
-        )
-    return trainings
-
-
-@lru_cache(maxsize=_MOST_TASKS)
-def _rendered(task: ImageRecipe) -> Task:
-    return render(task)
-
-
-@lru_cache(maxsize=_MOST_TASKS)
-def versions(images: Task) -> dict[str, str]:
-    """What a result depends on besides recipe and seed: libraries, the processor, the images."""
-    return {
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "processor": processor(),
-        "images": images.digest(),
-    }
+    epochs = zip(*train_side_by_side(networks, images, job.training, job.seeds), strict=True)
+    by_seed = dict(zip(job.seeds, epochs, strict=True))
+    return record(job.task.name, images, job.cell, architecture.tokens, by_seed)
 
 
 def _time(ledger: Ledger, places: list[int]) -> Iterator[Progress]:

@@ -6,12 +6,12 @@ Notation: s the image side in pixels. Grey values are 0 to 1 until the end, when
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from nagkit import arguments
-from nagkit.networks.recipes import RECIPES, SPLITS, ImageRecipe
+from nagkit.networks.recipes import SPLITS, ImageRecipe, named
 
 _SHARES = np.array([0.6, 0.2, 0.2])  # of the source digits, and so of the handwriting
 _COLUMNS = {"train": (0.0, 0.5), "validation": (0.5, 0.75), "test": (0.75, 1.0)}  # of each photograph
@@ -52,6 +52,10 @@ class Task:
 
     def digest(self) -> str:
         """SHA-256 over the bytes of all images and labels: equal digests, equal task."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for name in SPLITS:
             split = getattr(self, name)
@@ -66,9 +70,7 @@ def render(recipe: str | ImageRecipe = "mid8") -> Task:
     """
     from sklearn.datasets import load_digits
 
-    if not isinstance(recipe, ImageRecipe):
-        name = recipe.removeprefix("digits/") if isinstance(recipe, str) else recipe
-        recipe = RECIPES[arguments.one_of("recipe", name, RECIPES)]
+    recipe = named(recipe)
     rng = np.random.default_rng(recipe.seed)
     digits, names = load_digits(return_X_y=True)
     digits = digits.reshape(-1, 8, 8) / 16

@@ -26,9 +26,9 @@ SOURCE = "Small networks trained by nagkit on scikit-learn's digits, re-rendered
 CLASSES = 10  # of the networks that are timed
 ROUNDS = 8  # of timing
 LATENCY = ("latency_cpu", "latency_cpu_spread")
-CURVES: dict[
+COLUMNS: dict[
     str, tuple[str, str, Literal["max", "min"], str]
-] = {  # name in the ledger -> name, unit, direction and split in the table
+] = {  # curve in the ledger -> name, unit, direction and split in the table
     "validation_accuracy": ("val_accuracy", "%", "max", "val"),
     "validation_loss": ("val_loss", "nats", "min", "val"),
     "test_accuracy": ("test_accuracy", "%", "max", "test"),
@@ -83,14 +83,16 @@ def trainings(table: Columns, about: Mapping[str, Any]) -> Iterator[Training]:
         return
     task, seeds = about["task"]["name"], about["seeds"]
     curves = {
-        (key, seed): table.values[_curve(column, seed, seeds)] for key, (column, *_) in CURVES.items() for seed in seeds
+        (key, seed): table.values[_curve(column, seed, seeds)]
+        for key, (column, *_) in COLUMNS.items()
+        for seed in seeds
     }
     rows, seconds = table.rows[IDENTITY].tolist(), table.values["train_time"]
     for place, made_with in versions(table).items():
         k = bisect_left(rows, place)
         tokens = tuple(SPACE.at(np.array([place]))[0].tolist())
         for seed in seeds:
-            own = {key: curves[key, seed][k].tolist() for key in CURVES}
+            own = {key: curves[key, seed][k].tolist() for key in COLUMNS}
             yield Training(task, place, seed, tokens, own, float(seconds[k]), made_with)
 
 
@@ -148,7 +150,7 @@ def _trained(name: str, about: Mapping[str, Any], trainings: Sequence[Training])
     seeds = about["seeds"]
     known = np.unique([training.cell for training in trainings]).astype(np.int64)
     shared: dict[str, Any] = {"dataset": name, "epochs": about["training"]["epochs"], "licence": LICENCE}
-    for key, (column, unit, direction, split) in CURVES.items():
+    for key, (column, unit, direction, split) in COLUMNS.items():
         curves = np.array([training.curves[key] for training in trainings], dtype=np.float32)  # as they are kept, so
         curves = curves.reshape(len(known), len(seeds), -1)  # that the mean is the same from a ledger and from a file
         each = {"": (", ".join(map(str, seeds)), curves.mean(1, dtype=np.float64))}

@@ -101,6 +101,12 @@ class Ledger:
             known = set(self._db.execute(query, (task,)))
         return {cell for cell, _ in known if all((cell, seed) in known for seed in seeds)}
 
+    def count(self, task: str) -> int:
+        """How many trainings on a task are finished; as none is ever changed, as many are the same ones."""
+        with refusals(self.path, _WHAT):
+            (found,) = self._db.execute("SELECT COUNT(*) FROM trained WHERE task = ?", (task,)).fetchone()
+        return int(found)
+
     def trained(self, task: str) -> list[Training]:
         """Every finished training on a task, by cell and seed."""
         query = "SELECT cell, seed, tokens, curves, seconds, versions FROM trained WHERE task = ? ORDER BY cell, seed"

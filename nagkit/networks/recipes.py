@@ -123,3 +123,12 @@ HELD_OUT = frozenset(
 )
 
 RECIPES: Mapping[str, ImageRecipe] = MappingProxyType({recipe.name: recipe for recipe in (MID8, HARD8, *WORLDS)})
+TABLES = "digits/"  # before the name of a task, that of the table which was trained on it
+
+
+def named(recipe: str | ImageRecipe) -> ImageRecipe:
+    """The recipe of one of ``RECIPES`` by name, or by that of its table, as ``"digits/mid8"``; a recipe is itself."""
+    if isinstance(recipe, ImageRecipe):
+        return recipe
+    name = recipe.removeprefix(TABLES) if isinstance(recipe, str) else recipe
+    return RECIPES[arguments.one_of("recipe", name, RECIPES)]

@@ -5,7 +5,6 @@ Notation: n architectures, L slots.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +14,18 @@ from torch import nn
 from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Metric, Objective
-from nagkit.networks.builder import versions
-from nagkit.networks.digits import Split, Task, render
-from nagkit.networks.images import ImageFile
+from nagkit.networks.digits import Split, Task
+from nagkit.networks.images import ImageFile, Images, opened
 from nagkit.networks.ledger import Training, number
 from nagkit.networks.network import Network, build
-from nagkit.networks.recipes import SPLITS, ImageRecipe
+from nagkit.networks.recipes import SPLITS, ImageRecipe, named
+from nagkit.networks.record import record
 from nagkit.networks.training import TrainingRecipe, train
 from nagkit.space import SearchSpace
 from nagkit.spaces.skeleton import Skeleton
 
 SMALL = Skeleton((16, 32), cells=1, reduction="convolution")  # trains in seconds on images of 8 pixels a side
 SHORT = TrainingRecipe(epochs=10, shown=1000, batch=64, watched=100)
-CURVES = ("train_loss", "validation_accuracy", "test_accuracy")
-_MOST_TASKS = 8  # whose images a process keeps
-
-Images = str | ImageRecipe | ImageFile | Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +49,7 @@ class Trainer:
     seeds: Sequence[int] = (0,)
     skeleton: Skeleton = SMALL
     task_name: str = field(init=False)
+    digest: str = field(init=False)  # of the images
 
     def __post_init__(self) -> None:
         arguments.instance("space", self.space, SearchSpace, "nagkit.space('random-wired-16')")
@@ -64,6 +60,7 @@ class Trainer:
             raise ArgumentError(f"seeds must hold one or more, each once; got {seeds}. Write (0, 1, 2).")
         object.__setattr__(self, "seeds", seeds)
         object.__setattr__(self, "task_name", _name(self.images))
+        object.__setattr__(self, "digest", opened(self.images).digest())
         channels = self.task.train.images.shape[1]
         object.__setattr__(self, "skeleton", replace(self.skeleton, image_channels=channels))
         wanted = _channels(self._network(self.space.sample(1, np.random.default_rng(0))[0], 0))
@@ -74,8 +71,14 @@ class Trainer:
 
     @property
     def task(self) -> Task:
-        """The images, which each process opens once."""
-        return self.images if isinstance(self.images, Task) else _opened(self.images)
+        """The images, which each process opens once; refused where they are others than this trainer was made with."""
+        task = opened(self.images)
+        if task.digest() != self.digest:
+            raise ArgumentError(
+                f"images must be those that the trainer was made with, with the sha256 {self.digest}; {self.task_name} "
+                f"has {task.digest()} here and now. Bring the same here, or make another trainer."
+            )
+        return task
 
     @property
     def metric(self) -> Metric:
@@ -102,7 +105,7 @@ class Trainer:
         """What a training depends on besides architecture, seed and versions; for JSON."""
         return {
             "space": self.space.name,
-            "images": self.task.digest(),
+            "images": self.digest,
             "training": asdict(self.training),
             "skeleton": asdict(self.skeleton),
         }
@@ -115,12 +118,10 @@ class Trainer:
     def train(self, row: Int[np.ndarray, "L"], seed: int) -> Training:
         """One training, with its curves; the last value of each is that of all images of the split."""
         tokens = self.space.check_row(row)
-        network = self._network(tokens, seed)
-        task = _in_channels(self.task, _channels(network))
-        epochs = list(train(network, task, self.training, seed))
-        curves = {name: [getattr(epoch, name) for epoch in epochs] for name in CURVES}
-        seconds = sum(epoch.seconds for epoch in epochs)
-        return Training(self.task_name, number(tokens), seed, tuple(tokens), curves, seconds, versions(self.task))
+        network, task = self._network(tokens, seed), self.task
+        epochs = [*train(network, _in_channels(task, _channels(network)), self.training, seed)]
+        (training,) = record(self.task_name, task, number(tokens), tokens, {seed: epochs})
+        return training
 
     def _network(self, row: Sequence[int] | Int[np.ndarray, "L"], seed: int) -> Network:
         return build(self.space.decode(row), self.task.classes, self.skeleton, seed=seed)
@@ -133,19 +134,12 @@ def _name(images: object) -> str:
             return "images" if images.recipe is None else images.recipe.name
         case ImageFile():
             return Path(images.path).stem
-        case ImageRecipe():
-            return images.name
-        case str():
-            return images.removeprefix("digits/")
+        case str() | ImageRecipe():
+            return named(images).name
     raise ArgumentError(
         f"images must be the name of a task such as 'mid8', an ImageRecipe, an ImageFile('images.npz'), or a task of "
         f"nagkit.networks.images; got {type(images).__name__}."
     )
-
-
-@lru_cache(maxsize=_MOST_TASKS)
-def _opened(images: str | ImageRecipe | ImageFile) -> Task:
-    return images.open() if isinstance(images, ImageFile) else render(images)
 
 
 def _channels(network: nn.Module) -> int:

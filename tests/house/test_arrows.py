@@ -9,6 +9,7 @@ import pytest
 LAYERS = (
     {"nagkit.errors"},
     {
+        "nagkit.architecture",
         "nagkit.arguments",
         "nagkit.database",
         "nagkit.executors",
@@ -29,6 +30,7 @@ LAYERS = (
     {
         "nagkit.arcs",
         "nagkit.checks",
+        "nagkit.combinations",
         "nagkit.curves",
         "nagkit.distribution",
         "nagkit.drawings",

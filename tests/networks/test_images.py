@@ -1,6 +1,9 @@
 """Images of one's own: split, scaled and averaged as said; what is no file of images is refused and never run."""
 
+import io
 import pickle
+import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -75,6 +78,8 @@ def test_a_file_is_the_same_task(tmp_path):
         ({"images": COLOUR.astype(str)}, "images must be numbers"),
         ({"images": [[1], [1, 2]]}, "rows of equal length"),
         ({"images": np.full((50, 8, 8), np.nan)}, "images must be finite"),
+        ({"images": np.full((50, 8, 8), 1e39)}, r"images must be finite, and within ±3.4e\+38"),
+        ({"images": np.full((50, 8, 8), np.float32(3e38)), "side": 4}, "images must be finite"),
         ({"images": COLOUR[:, :3]}, "images' sides must be a whole number from 4 to 1024; got 3"),
         ({"classes": CLASSES[:40]}, r"classes must be whole numbers of shape \(50,\)"),
         ({"classes": CLASSES / 2}, "classes must be whole numbers"),
@@ -107,7 +112,7 @@ def test_files_that_hold_something_else_are_refused_and_never_run(as_a_user, tmp
     with pytest.raises(ArgumentError, match="must hold arrays x and y; it holds images"):
         ImageFile(path).open()
     np.save(tmp_path / "one.npy", COLOUR)
-    with pytest.raises(ArgumentError, match="it holds one array"):
+    with pytest.raises(ArgumentError, match="cannot be read as a file of images"):
         ImageFile(tmp_path / "one.npy").open()
     np.savez(path, x=COLOUR, y=CLASSES)
     whole = path.read_bytes()
@@ -127,3 +132,72 @@ def test_files_that_hold_something_else_are_refused_and_never_run(as_a_user, tmp
     with pytest.raises(ArgumentError, match="path must be that of a file of images; got 3"):
         ImageFile(3)
     assert capsys.readouterr().out == ""
+
+
+def written(path, **entries):
+    """An archive with these bytes as its entries."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(f"{name}.npy", content)
+
+
+def array(shape, content=b"", version=1):
+    """An array as NumPy writes it, whose header tells any shape."""
+    file = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    (np.lib.format.write_array_header_1_0 if version == 1 else np.lib.format.write_array_header_2_0)(file, header)
+    return file.getvalue() + content
+
+
+def test_a_header_that_lies_is_refused_before_there_is_memory_for_it(as_a_user, tmp_path):
+    path, classes = tmp_path / "mine.npz", io.BytesIO()
+    np.save(classes, CLASSES)
+    written(path, x=array(COLOUR.shape, COLOUR.tobytes(), version=2), y=classes.getvalue())
+    assert ImageFile(path).open().digest() == task(COLOUR, CLASSES).digest()
+    for shape, content in (((2**40, 8, 8), b""), ((50, 8, 8), b"short"), ((10, 8, 8), bytes(641)), ((-50, -8), b"")):
+        written(path, x=array(shape, content), y=classes.getvalue())
+        with pytest.raises(ArgumentError, match=r"cannot be read .*\(by its header x has .* bytes, and not [\d,]+\)"):
+            ImageFile(path).open()
+
+
+@pytest.mark.parametrize("said", ["file", "entry"])
+def test_an_archive_that_lies_is_refused_before_there_is_memory_for_it(as_a_user, tmp_path, said):
+    """Of what an entry holds, of what it takes up, or of both."""
+    path, huge = tmp_path / "mine.npz", 2**31
+    written(path, x=array((2**31 - 128,)), y=array((1,), b"0"))
+    whole = bytearray(path.read_bytes())
+    entry = whole.index(b"PK\1\2")  # of x, in the directory of the archive
+    sizes = {"file": (entry + 24,), "entry": (entry + 20, entry + 24)}[said]
+    for place in sizes:
+        whole[place : place + 4] = struct.pack("<I", huge)
+    path.write_bytes(whole)
+    with pytest.raises(ArgumentError, match="x cannot have the 2,147,483,648 bytes that the archive tells"):
+        ImageFile(path).open()
+
+
+def test_one_flipped_bit_in_how_an_entry_is_packed_is_refused(as_a_user, tmp_path):
+    """Also the one that says that it is encrypted."""
+    path = tmp_path / "mine.npz"
+    np.savez_compressed(path, x=COLOUR, y=CLASSES)
+    whole, refused = path.read_bytes(), 0
+    entry = whole.index(b"PK\1\2")
+    for place in range(entry + 8, entry + 12):
+        for bit in range(8):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            try:
+                found = ImageFile(path).open()
+            except ArgumentError:
+                refused += 1
+                continue
+            assert np.array_equal(together(found)[0], together(task(COLOUR, CLASSES))[0])
+    assert refused > 10
+
+
+def test_a_file_is_named_by_its_whole_path(tmp_path, monkeypatch):
+    np.savez(tmp_path / "mine.npz", x=COLOUR, y=CLASSES)
+    monkeypatch.chdir(tmp_path)
+    file = ImageFile("mine.npz")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert file == ImageFile(tmp_path / "mine.npz")
+    assert file.open().classes == 3

@@ -47,6 +47,6 @@ def test_an_entry_trained_again_is_the_same(number):
     again = embedded.columns(made.about(task), trainings)
     row = np.searchsorted(table.rows[embedded.IDENTITY], place)
     compared = set(again.values) - {"train_time"}
-    assert len(compared) == 2 * len(embedded.CURVES) * (1 if len(made.seeds) == 1 else 1 + len(made.seeds))
+    assert len(compared) == 2 * len(embedded.COLUMNS) * (1 if len(made.seeds) == 1 else 1 + len(made.seeds))
     for column in compared:
         assert np.array_equal(again.values[column][0], table.values[column][row]), column

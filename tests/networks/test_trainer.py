@@ -6,12 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from nagkit.errors import ArgumentError
+from nagkit.errors import ArgumentError, DataMissingError
 from nagkit.executors import executor
 from nagkit.networks.digits import render
-from nagkit.networks.images import ImageFile, task
+from nagkit.networks.images import ImageFile, _rendered, task
 from nagkit.networks.network import build
-from nagkit.networks.recipes import ImageRecipe
+from nagkit.networks.recipes import MID8, ImageRecipe
 from nagkit.networks.trainer import Trainer
 from nagkit.networks.training import TrainingRecipe, train
 from nagkit.run import Run
@@ -53,7 +53,7 @@ def test_a_training_tells_of_test_images_too_and_the_search_is_not_told():
     (row,), mine = SPACE.sample(1, np.random.default_rng(1)), trainer()
     told = mine.train(row, 0)
     assert told.tokens == tuple(row)
-    assert [len(curve) for curve in told.curves.values()] == [4, 4, 4]
+    assert [len(curve) for curve in told.curves.values()] == [4] * 5
     *_, last = train(build(SPACE.decode(row), 10, mine.skeleton), render(TINY), TRAINING)
     assert told.curves["test_accuracy"][-1] == last.test_accuracy
     objective = mine.objective()
@@ -86,6 +86,35 @@ def walked(path, mine, place=None):
     for _ in run.walk(executor=place):
         pass
     return {each.number: (tuple(each.tokens), tuple(each.values), each.fault) for each in run.told()}
+
+
+def test_a_file_written_anew_is_read_anew_and_older_trainers_refuse_it(tmp_path):
+    path, (images, classes) = tmp_path / "mine.npz", pictures()
+    row, recipe = SPACE.sample(1, np.random.default_rng(0))[0], TrainingRecipe(epochs=1, batch=24)
+    np.savez(path, x=images, y=classes)
+    older = trainer(images=ImageFile(path), training=recipe)
+    elsewhere = pickle.dumps(older)  # as in another process, which reads the file later
+    assert older.train(row, 0).versions["images"] == older.about()["images"]
+    np.savez(path, x=images[::-1], y=classes)
+    newer = trainer(images=ImageFile(path), training=recipe)
+    assert newer.about()["images"] == task(images[::-1], classes).digest() != older.about()["images"]
+    assert newer.train(row, 0).versions["images"] == newer.about()["images"]
+    for stale in (older, pickle.loads(elsewhere)):
+        with pytest.raises(ArgumentError, match="images must be those that the trainer was made with"):
+            stale.train(row, 0)
+    path.unlink()
+    with pytest.raises(DataMissingError, match="There is no file of images"):
+        newer.train(row, 0)
+
+
+def test_a_task_is_rendered_once_by_whichever_name(monkeypatch):
+    calls = []
+    monkeypatch.setattr("nagkit.networks.images.render", lambda recipe: calls.append(recipe) or render(TINY))
+    _rendered.cache_clear()
+    found = [trainer(images=name) for name in ("mid8", "digits/mid8", MID8)]
+    _rendered.cache_clear()  # as it was no such task
+    assert calls == [MID8]
+    assert {each.task_name for each in found} == {"mid8"}
 
 
 @pytest.mark.slow
