@@ -144,6 +144,10 @@ def _check_together(values: Mapping[str, Any]) -> None:
         arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
     if "searches" in values:
         _check_race(table, values)
+    if "objective" in values:
+        arguments.one_of(
+            f"objective with the table {table.name!r}", values["objective"], ["", table.seen, table.judged]
+        )
     if "devices" in values:
         latencies(table, values["devices"])
     for process in values["processes"].split(",") if "processes" in values else ():
