@@ -70,6 +70,9 @@ def _check_table(values: Mapping[str, Any]) -> None:
         arguments.one_of(f"device with the table {table.name!r}", device, ["none", *offered])
     if "searches" in values:
         _check_race(table, values)
+    if "objective" in values:
+        offered = ["", table.seen, table.judged]
+        arguments.one_of(f"objective with the table {table.name!r}", values["objective"], offered)
     if "devices" in values:
         latencies(table, values["devices"])
     for process in values["processes"].split(",") if "processes" in values else ():

@@ -8,7 +8,7 @@ import pytest
 import nagkit
 from nagkit.distribution import Distribution
 from nagkit.errors import ArgumentError
-from nagkit.report import report
+from nagkit.report import check, report
 from nagkit.search import run, search
 
 
@@ -16,6 +16,8 @@ from nagkit.search import run, search
     ("given", "said"),
     [
         ({"table": "mobilenet-v3/imagenet"}, "table must be one of"),
+        ({"objective": "test_acuracy"}, "with the table 'digits/mid8' must be .* Did you mean 'test_accuracy'"),
+        ({"objective": "test_accuracy_surrogate"}, "objective with the table 'digits/mid8' must be"),
         ({"update": "refits"}, "update must be one of 'preference', 'refit', 'gradient'; got 'refits'. Did you mean"),
         ({"filtered": "maybe"}, "filtered must be one of 'no', 'yes'"),
         ({"budget": 10}, "budget must be a whole number from 20"),
@@ -25,6 +27,17 @@ def test_what_cannot_be_shown_is_refused_before_a_kernel_starts(tmp_path, given,
     with pytest.raises(ArgumentError, match=said):
         report("growing", given, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["nas-bench-101/cifar10", "enas/cifar10"])
+def test_a_surrogate_has_another_objective_than_a_table(upstream, tmp_path, name):
+    with pytest.raises(ArgumentError, match=f"objective with the table '{name}' must be .*; got 'val_accuracy'"):
+        report("growing", {"table": name, "objective": "val_accuracy"}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert check("growing", {"table": name, "objective": nagkit.benchmark(name).seen})["objective"] in (
+        "test_accuracy_surrogate",
+        "weight_sharing_accuracy_surrogate",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +79,26 @@ def test_figures_are_those_of_the_same_search_here(shown):
     )
     assert figures["rise of the mean"]["value"] > 3, "the policy has learned"
     assert figures["after: valid"]["value"] == 100
+
+
+@pytest.mark.slow
+def test_in_a_space_that_cannot_be_listed_the_best_is_that_of_what_was_told(upstream, tmp_path):
+    """And the law is judged by what the surrogate predicts of fresh samples, before and after."""
+    name = "enas/cifar10"
+    given = {"table": name, "budget": 20, "seeds": 1, "samples": 40}
+    folder = report("growing", given, tmp_path)
+    figures, page = json.loads((folder / "result.json").read_text()), (folder / "report.html").read_text()
+    table = nagkit.benchmark(name)
+    found = search("policy", table.space, [table.objective(table.seen)], seed=0, filtered=False)
+    for _ in run(found, 20):
+        pass
+    assert f"told of has {found.archive.values.max():.2f} %" in page
+    best = found.archive.tokens[[found.archive.values[:, 0].argmax()]]
+    chance = found.generator().log_probability(best)[0]
+    assert figures["after: log probability of the best"]["value"] == pytest.approx(chance)
+    assert figures["searches that asked for the best"]["value"] == 100
+    assert {f"{law}: mean {table.seen}" for law in ("the space", "before", "after")} <= set(figures)
+    assert page.count("Plotly.newPlot(") == 7
 
 
 @pytest.mark.slow
