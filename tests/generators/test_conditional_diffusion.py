@@ -23,8 +23,6 @@ KERNEL = Objective(Metric("kernel", "pixels", "max"), lambda tokens: tokens[:, 0
 STRIDE = Objective(Metric("stride", "pixels", "max"), lambda tokens: tokens[:, 1].astype(float))
 UNGUIDED = nagkit.Guidance()
 
-pytestmark = pytest.mark.xdist_group("conditional")  # one process trains for all
-
 
 def lasts(tokens):
     return (tokens == 4).sum(1).astype(float)
@@ -55,7 +53,7 @@ def blocks():
     return untrained(Blocks(), 0, metrics=[KERNEL.metric, STRIDE.metric])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cells():
     return trained(SPACE, 1000, FIRSTS, LASTS, PARAMS)
 
