@@ -160,9 +160,9 @@ class Lessons(Iterator[Lesson]):
                 f"task must be the one that the weights learned from, with the sha256 {told['images']}; got one with "
                 f"{task.digest()}. Bring the same images."
             )
-        skeleton, recipe = Skeleton(**told["skeleton"]), SharedRecipe(**told["recipe"])
-        network = SharedNetwork.of(find_space(told["space"]), told["classes"], skeleton, device=device)
-        found = Lessons(network, task, recipe, sampler)
+        shape = {name: tuple(value) if isinstance(value, list) else value for name, value in told["skeleton"].items()}
+        network = SharedNetwork.of(find_space(told["space"]), told["classes"], Skeleton(**shape), device=device)
+        found = Lessons(network, task, SharedRecipe(**told["recipe"]), sampler)
         with torch.no_grad():
             for name, weight in found._named():
                 weight.copy_(torch.from_numpy(arrays[f"weight.{name}"]))

@@ -14,6 +14,7 @@ from nagkit import arguments
 from nagkit.space import SearchSpace
 from nagkit.spaces import darts_cells
 from nagkit.spaces.darts import Darts
+from nagkit.spaces.nas_bench_201 import NasBench201
 
 Sampler = Callable[[int, np.random.Generator], Int[np.ndarray, "n L"]]
 
@@ -24,6 +25,7 @@ def fair(space: SearchSpace, n: int, rng: np.random.Generator) -> Int[np.ndarray
     In ``darts`` this holds of the choices of two edges into each node, and of the operations of each slot where it
     holds one.
     """
+    arguments.one_of("space", space.name, (NasBench201.name, Darts.name))
     arguments.whole("n", n)
     tokens = np.zeros((n, len(space.slots)), dtype=np.int64)
     if not isinstance(space, Darts):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from nagkit.errors import ArgumentError
 from nagkit.networks.network import build
 from nagkit.spaces import space
 from nagkit.spaces.skeleton import MICRO, Skeleton
@@ -61,3 +62,35 @@ def test_logits_and_gradients_are_those_of_the_network_alone(searched, skeleton)
         for name, weight in network.named_parameters():
             if weight.grad is not None:
                 torch.testing.assert_close(gradients[named[name]], weight.grad)
+
+
+def test_initial_weights_depend_on_the_seed_alone():
+    before = torch.get_rng_state()
+    first, again, other = (SharedNetwork.of(CELLS, 10, MICRO, seed=seed).state_dict() for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["stem.0.weight"], other["stem.0.weight"])
+
+
+def test_evaluation_mode_changes_nothing():
+    shared, images = SharedNetwork.of(CELLS, 10, MICRO), torch.randn(4, 1, 8, 8, generator=torch.Generator())
+    row = np.array([3, 1, 2, 4, 1, 3])
+    assert torch.equal(shared(images, row), shared.eval()(images, row))
+
+
+def test_spaces_without_a_shared_network_are_refused():
+    with pytest.raises(ArgumentError, match="'nas-bench-201', 'darts'"):
+        SharedNetwork.of(space("enas"))
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ArgumentError, match="no CUDA device"):
+        SharedNetwork.of(CELLS, 10, MICRO, device="cuda")
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_a_mixture_of_operations_is_refused():
+    shared = SharedNetwork.of(CELLS, 10, MICRO)
+    with pytest.raises(ArgumentError):
+        shared(torch.zeros(2, 1, 8, 8), np.full((6, 5), 0.2))
