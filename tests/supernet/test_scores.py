@@ -8,7 +8,7 @@ from torch import nn
 
 import nagkit
 from nagkit.errors import ArgumentError
-from nagkit.networks.digits import render
+from nagkit.networks.images import opened
 from nagkit.spaces.skeleton import MICRO, Skeleton
 from nagkit.supernet import Lessons, SharedNetwork, SharedRecipe, evaluate, scores
 from stripes import stripes
@@ -48,7 +48,7 @@ def given(first, second, third):
 
 @pytest.mark.slow
 def test_shared_weights_rank_cells_as_training_alone_does():
-    table, task = nagkit.benchmark("digits/mid8"), render("mid8")
+    table, task = nagkit.benchmark("digits/mid8"), opened("mid8")
     cells = np.unique(CELLS.canonical(CELLS.all(), "function"), axis=0)
     rows = np.random.default_rng(0).choice(cells, 150, replace=False)
     network = SharedNetwork.of(CELLS, 10, MICRO)
