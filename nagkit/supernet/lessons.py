@@ -41,7 +41,7 @@ class SharedRecipe:
     ``nas-bench-201``, 7 of ``darts``.
     """
 
-    updates: int = 480
+    updates: int = 640
     batch: int = 64
     paths: int | None = None
     learning_rate: float = 0.1
@@ -104,7 +104,7 @@ class Lessons(Iterator[Lesson]):
     ) -> None:
         self.network, self.task = network, suited(network, task)
         recipe = SharedRecipe() if recipe is None else recipe
-        self.recipe = arguments.instance("recipe", recipe, SharedRecipe, "SharedRecipe(updates=480)")
+        self.recipe = arguments.instance("recipe", recipe, SharedRecipe, "SharedRecipe(updates=640)")
         self.sampler = partial(fair, network.space) if sampler is None else sampler
         self.rng = np.random.default_rng(arguments.seed("seed", seed))
         self.update, self.seconds = 0, 0.0
