@@ -6,6 +6,8 @@ Notation: A and B channels of what a cell works on, C those within it, D = 4 C t
 of images.
 """
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -112,8 +114,13 @@ def darts(architecture: Architecture, classes: int, skeleton: Skeleton) -> Netwo
         {edge: SYMBOLS[k] for edge, k in zip(CELL_EDGES, tokens, strict=True) if k != NONE}
         for tokens in (architecture.tokens[:EDGES], architecture.tokens[EDGES:])
     )
+    return of_cells(lambda place: Cell(reduction if place.reduces else normal, place), classes, skeleton)
+
+
+def of_cells(cell: Callable[[Place], nn.Module], classes: int, skeleton: Skeleton) -> Network:
+    """The network of the cells that ``cell`` makes, each for its place, its weights not yet set."""
     first, last = STEM * skeleton.channels[0], len(NODES) * skeleton.channels[-1]
     stem = nn.Sequential(nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first))
-    body = Stack(*(Cell(reduction if place.reduces else normal, place) for place in cells(skeleton)))
+    body = Stack(*(cell(place) for place in cells(skeleton)))
     head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return Network(stem, body, head, nn.Linear(last, classes))

@@ -7,7 +7,8 @@ to node 3, and a node is the sum of its edges.
 import functools
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from nagkit.spaces.nas_bench_101 import NasBench101
 from nagkit.spaces.nas_bench_201 import CELL_EDGES, SYMBOLS, NasBench201
 from nagkit.spaces.random_wired import FAMILY
 from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES, PUBLISHED, Skeleton
+
+Model = TypeVar("Model", bound=nn.Module)
 
 MOBILENETS = tuple(MobileNetV3(width).name for width in WIDTHS)
 
@@ -127,7 +130,8 @@ def build(
     arguments.instance("skeleton", skeleton, Skeleton, "PUBLISHED or MICRO")
     with torch.device("meta"):  # the constructors would draw from the global random state
         if architecture.space == NasBench201.name:
-            network = _of_cells(edges(architecture, prune), classes, skeleton)
+            symbols = edges(architecture, prune)
+            network = of_cells(lambda channels: Cell(channels, symbols), classes, skeleton)
         else:
             network = _of_another_space(architecture, classes, skeleton)
     return initialise(network.to_empty(device="cpu"), seed)
@@ -161,14 +165,15 @@ def _of_another_space(architecture: Architecture, classes: int, skeleton: Skelet
     )
 
 
-def _of_cells(symbols: Mapping[tuple[int, int], str], classes: int, skeleton: Skeleton) -> Network:
+def of_cells(cell: Callable[[int], nn.Module], classes: int, skeleton: Skeleton) -> Network:
+    """The network of the cells that ``cell`` makes, each of so many channels, its weights not yet set."""
     first, last = skeleton.channels[0], skeleton.channels[-1]
     stem = nn.Sequential(nn.Conv2d(skeleton.image_channels, first, 3, padding=1, bias=False), nn.BatchNorm2d(first))
     body: list[nn.Module] = []
     for stage, (channels, cells) in enumerate(skeleton.stages):
         if stage:
             body.append(reduction(skeleton, skeleton.channels[stage - 1], channels))
-        body.extend(Cell(channels, symbols) for _ in range(cells))
+        body.extend(cell(channels) for _ in range(cells))
     head = nn.Sequential(nn.BatchNorm2d(last), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return Network(stem, nn.Sequential(*body), head, nn.Linear(last, classes))
 
@@ -198,7 +203,7 @@ def reduction(skeleton: Skeleton, before: int, after: int) -> nn.Module:
     return Convolution(before, after, kernel=3, stride=2)
 
 
-def initialise(network: Network, seed: int) -> Network:
+def initialise(network: Model, seed: int) -> Model:
     """The same network with fresh weights in place: PyTorch's usual law, drawn from this seed alone."""
     generator = torch.Generator().manual_seed(arguments.seed("seed", seed))
     for module in network.modules():
