@@ -29,8 +29,11 @@ class Nursery:
     """Begins calls of ``work``, which ``code`` defines, in processes of their own, and says what they print."""
 
     def __init__(self, code: str) -> None:
+        # Unbuffered, a line would go out in pieces, and a kill between them would join it to the next one.
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(code) + LOOP],
+            env=buffered,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
