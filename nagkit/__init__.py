@@ -43,6 +43,7 @@ _PARTS = (
     "report",
     "search",
     "spaces",
+    "supernet",
     "wirings",
 )
 __all__ = ["__version__", "space", *sorted(_PLACES)]  # noqa: PLE0604
