@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError, PackageMissingError
+from nagkit.scalarised import scalarised
 from nagkit.search.acquisition import (
     expected_hypervolume_improvement,
     expected_improvement,
@@ -21,7 +22,6 @@ from nagkit.search.acquisition import (
 from nagkit.search.archived import ArchivedSearch
 from nagkit.search.belief import Belief, Kernels
 from nagkit.search.candidates import ELITE, LEAST_ODDS, SOURCES, Candidates
-from nagkit.search.scalarised import scalarised
 
 ACQUISITIONS = {  # by how many objectives they are for
     1: ("ucb", "ei", "pi", "thompson"),

@@ -10,9 +10,9 @@ from jaxtyping import Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
+from nagkit.scalarised import scalarised
 from nagkit.search.archived import ArchivedSearch
 from nagkit.search.belief import Belief, Kernels, settled
-from nagkit.search.scalarised import scalarised
 from nagkit.space import ENUMERABLE
 
 EVEN = 0.5  # odds of meeting the constraints that come before all others

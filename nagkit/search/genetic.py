@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Int
 
 from nagkit import arguments
+from nagkit.scalarised import scalarised
 from nagkit.search.archived import ArchivedSearch
-from nagkit.search.scalarised import scalarised
 from nagkit.space import UNDECIDED
 
 _TRIES = 64  # children from whom the first is taken that may be asked for

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from nagkit.scalarised import AUGMENTATION
 from nagkit.search.archive import Archive
 from nagkit.search.belief import Belief, centre_and_unit
-from nagkit.search.scalarised import AUGMENTATION
 from nagkit.search.soft_features import Soft
 
 LENGTHS, TRENDS, NOISES = (0.4, 0.7, 1.2), (0.0, 0.4, 0.8), (0.05, 0.2, 0.5)

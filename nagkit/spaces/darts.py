@@ -37,6 +37,7 @@ from nagkit.spaces.darts_cells import (
     written,
 )
 from nagkit.spaces.skeleton import LARGEST_IMAGE, MOST_CLASSES, Skeleton
+from nagkit.spaces.slot_costs import SlotCosts
 
 CIFAR = Skeleton((36, 72, 144), cells=(6, 7, 7))  # as published: twenty cells, reduction after a third and two
 SMALL = Skeleton((8, 16, 32), cells=1, image_channels=1)  # three cells, for grey images of 8 pixels a side
@@ -258,12 +259,12 @@ class Darts(SearchSpace):
         tokens = self.check(tokens)
         return self.slot_flops(classes, image_size, skeleton).of(tokens)
 
-    def slot_params(self, classes: int = 10, skeleton: Skeleton = CIFAR) -> costs.SlotCosts:
+    def slot_params(self, classes: int = 10, skeleton: Skeleton = CIFAR) -> SlotCosts:
         """What each symbol of each slot adds to the parameters, and what all networks have."""
         classes = arguments.whole("classes", classes, high=MOST_CLASSES)
         return costs.params(classes, arguments.instance("skeleton", skeleton, Skeleton, "CIFAR or SMALL"))
 
-    def slot_flops(self, classes: int = 10, image_size: int = 32, skeleton: Skeleton = CIFAR) -> costs.SlotCosts:
+    def slot_flops(self, classes: int = 10, image_size: int = 32, skeleton: Skeleton = CIFAR) -> SlotCosts:
         """What each symbol of each slot adds to the multiply-accumulates, and what all networks have."""
         classes = arguments.whole("classes", classes, high=MOST_CLASSES)
         image_size = arguments.whole("image_size", image_size, high=LARGEST_IMAGE)

@@ -17,20 +17,10 @@ from jaxtyping import Int
 
 from nagkit.spaces.darts_cells import CELLS, NODES, REDUCES, SOURCE, SYMBOLS
 from nagkit.spaces.skeleton import Skeleton
+from nagkit.spaces.slot_costs import SlotCosts
 
 STEM = 3  # channels of the stem for each of the first cell
 KERNELS = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "dil_conv_3x3": 3, "dil_conv_5x5": 5}  # of operations that convolve
-
-
-class SlotCosts(NamedTuple):
-    """A cost of networks: ``fixed`` for all of them, and ``each (L, K)`` for the symbols of every slot."""
-
-    fixed: int
-    each: Int[np.ndarray, "L K"]
-
-    def of(self, tokens: Int[np.ndarray, "n L"]) -> Int[np.ndarray, "n"]:
-        """The cost of each architecture."""
-        return self.fixed + self.each[np.arange(len(self.each)), tokens].sum(1)
 
 
 class Place(NamedTuple):

@@ -18,6 +18,7 @@ LAYERS = (
         "nagkit.growth",
         "nagkit.layout",
         "nagkit.owner",
+        "nagkit.scalarised",
         "nagkit.sketch",
         "nagkit.threads",
         "nagkit.weights",

@@ -10,13 +10,13 @@ from nagkit.checks.search import COUNT, walk
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.predictors.gaussian_process import Features
+from nagkit.scalarised import scalarised
 from nagkit.search import Evaluated, run, search
 from nagkit.search.acquisition import expected_hypervolume_improvement
 from nagkit.search.archive import Archive
 from nagkit.search.belief import Belief, Kernels
 from nagkit.search.elite import SMOOTHING, like
 from nagkit.search.noisy_hypervolume import noisy_hypervolume_improvement
-from nagkit.search.scalarised import scalarised
 from nagkit.spaces.nas_bench_201 import NasBench201
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,83 @@
+"""The policy gradient as the published development code has it, to be compared with (see ``natural_gradient``).
+
+One set of categoricals for one trade-off: the reward of an architecture is its accuracy times a power of its parameters
+against a wished number, and the baseline is moved most of the way to the mean of the very rewards it is subtracted
+from. Each trade-off is a search of its own, and powers and wished numbers are set by hand.
+
+Notation: n architectures, L slots, K symbols.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from nagkit import arguments
+from nagkit.space import SearchSpace
+from nagkit.supernet.preference_law import Drawn, PreferenceLaw
+from nagkit.threads import one_thread
+
+RATE, BETAS, DECAY, CLIP = 1e-2, (0.5, 0.999), 1e-3, 5.0  # of Adam, and of the norm of the gradient
+FOLLOWS = 0.95  # how much of the way the baseline goes to the last mean
+_START = 1e-3  # spread of the first logits
+
+
+class Reinforce:
+    """Categoricals that learn by REINFORCE with Adam; ``law()`` is how they are now.
+
+    Args:
+        params: the wished number of parameters
+        exponent: of the share of the wished parameters in the reward; below 0, so that more cost more
+        seed: of the first logits
+    """
+
+    def __init__(self, space: SearchSpace, params: float, exponent: float, seed: int) -> None:
+        self._start = PreferenceLaw.of(space, objectives=1, steps=1)
+        self.params = arguments.real("params", params, 1, 1e15)
+        self.exponent = arguments.real("exponent", exponent, -10, 0)
+        rng = np.random.default_rng(arguments.seed("seed", seed))
+        logits = torch.from_numpy(_START * rng.standard_normal(self._start.allowed.shape))
+        self._logits = torch.nn.Parameter(logits.masked_fill(~torch.from_numpy(self._start.allowed), -torch.inf))
+        self._adam = torch.optim.Adam([self._logits], lr=RATE, betas=BETAS, weight_decay=DECAY)
+        self.baseline = 0.0
+
+    def law(self) -> PreferenceLaw:
+        """The law of the categoricals, the same for every preference, without a floor."""
+        shares = torch.softmax(self._logits.detach(), dim=1).numpy()
+        allowed = self._start.allowed
+        return PreferenceLaw(self._start.space, self._start.anchors, shares[None].copy(), allowed)
+
+    def rewards(
+        self, accuracy: Float[np.ndarray, "n"], params: Int[np.ndarray, "n"] | Float[np.ndarray, "n"]
+    ) -> Float[np.ndarray, "n"]:
+        """Accuracy, in percent or as a share, times the power of the parameters."""
+        return accuracy * (params / self.params) ** self.exponent
+
+    def learn(self, drawn: Drawn, rewards: Float[np.ndarray, "n"]) -> None:
+        """One step by what was drawn with ``law()``."""
+        self.baseline += FOLLOWS * (float(rewards.mean()) - self.baseline)
+        chosen = torch.from_numpy(drawn.tokens)
+        with one_thread():
+            logs = torch.log_softmax(self._logits, dim=1)[torch.arange(chosen.shape[1]), chosen].sum(1)
+            self._adam.zero_grad()
+            (-logs * torch.from_numpy(rewards - self.baseline)).mean().backward()
+            if self._logits.grad is not None:
+                self._logits.grad.nan_to_num_(0.0)  # of symbols that a slot has not
+            torch.nn.utils.clip_grad_norm_([self._logits], CLIP)
+            self._adam.step()
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Its arrays, from which ``restore`` makes one that was made alike as it is now."""
+        kept = self._adam.state.get(self._logits, {})
+        moments = {name: np.asarray(kept[name]) for name in ("step", "exp_avg", "exp_avg_sq") if name in kept}
+        return {"logits": self._logits.detach().numpy().copy(), "baseline": np.array(self.baseline), **moments}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Be as one was that gave this ``state``."""
+        with torch.no_grad():
+            self._logits.copy_(torch.from_numpy(np.array(state["logits"])))
+        self.baseline = float(state["baseline"])
+        names = [name for name in ("step", "exp_avg", "exp_avg_sq") if name in state]
+        if names:
+            self._adam.state[self._logits] = {name: torch.from_numpy(np.array(state[name])) for name in names}

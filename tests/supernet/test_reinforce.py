@@ -1,0 +1,79 @@
+"""The published policy gradient, against a slow oracle, and as resumable as ours."""
+
+import numpy as np
+import pytest
+import torch
+
+from nagkit.errors import ArgumentError
+from nagkit.spaces import space
+from nagkit.supernet.reinforce import BETAS, DECAY, FOLLOWS, RATE, Reinforce
+
+CELLS, DARTS = space("nas-bench-201"), space("darts")
+ANY = [1.0]
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def walked(policy, steps, random):
+    for _ in range(steps):
+        drawn = policy.law().draw(ANY, 10, random)
+        policy.learn(drawn, policy.rewards(50.0 + drawn.tokens[:, 0], CELLS.params(drawn.tokens)))
+    return policy
+
+
+def test_it_goes_as_a_loop_over_architectures_and_slots_says():
+    policy = Reinforce(CELLS, 1e6, -0.4, seed=0)
+    logits = torch.from_numpy(policy.state()["logits"]).requires_grad_()
+    adam, baseline, random = torch.optim.Adam([logits], lr=RATE, betas=BETAS, weight_decay=DECAY), 0.0, rng()
+    for _ in range(5):
+        drawn = policy.law().draw(ANY, 10, random)
+        rewards = policy.rewards(rng(1).random(10), CELLS.params(drawn.tokens))
+        policy.learn(drawn, rewards)
+        baseline = baseline + FOLLOWS * (rewards.mean() - baseline)
+        loss = 0.0
+        for row, reward in zip(drawn.tokens, rewards, strict=True):
+            for slot, symbol in enumerate(row):
+                loss = loss - torch.log_softmax(logits[slot], 0)[symbol] * (reward - baseline) / 10
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        np.testing.assert_allclose(policy.state()["logits"], logits.detach().numpy(), atol=1e-9)
+
+
+def test_a_reward_falls_with_parameters_as_its_exponent_says():
+    policy = Reinforce(CELLS, 1e6, -0.5, seed=0)
+    np.testing.assert_allclose(policy.rewards(np.array([80.0, 80.0]), np.array([1e6, 4e6])), [80.0, 40.0])
+
+
+def test_it_learns_what_is_rewarded():
+    policy, random = Reinforce(CELLS, 1e6, 0.0, seed=0), rng()
+    for _ in range(150):
+        drawn = policy.law().draw(ANY, 10, random)
+        policy.learn(drawn, (drawn.tokens == 3).mean(1))
+    assert policy.law().shares[0, :, 3].mean() > 0.5
+
+
+def test_resumed_from_its_state_it_goes_on_as_it_would_have():
+    one, random = walked(Reinforce(CELLS, 1e6, -0.4, seed=0), 4, rng()), rng(9)
+    kept = {name: value.copy() for name, value in one.state().items()}
+    end = walked(one, 3, random).state()
+    again = Reinforce(CELLS, 1e6, -0.4, seed=0)
+    again.restore(kept)
+    for name, value in walked(again, 3, rng(9)).state().items():
+        assert np.array_equal(value, end[name]), name
+
+
+def test_in_a_space_with_a_grammar_what_it_draws_is_legal():
+    policy = Reinforce(DARTS, 3e6, -0.4, seed=0)
+    drawn = policy.law().draw(ANY, 20, rng())
+    assert DARTS.belongs(drawn.tokens).all()
+    policy.learn(drawn, rng().random(20))
+    assert np.isfinite(policy.law().shares).all()
+
+
+@pytest.mark.parametrize("given", [{"params": 0}, {"exponent": 0.3}, {"seed": -1}])
+def test_impossible_wishes_are_refused(given):
+    with pytest.raises(ArgumentError, match=next(iter(given))):
+        Reinforce(CELLS, **{"params": 1e6, "exponent": -0.4, "seed": 0, **given})
