@@ -1,0 +1,208 @@
+"""A look at a space with shared weights: lessons, looks and shrinking by turns, resumable after any step.
+
+Each stage teaches the shared weights what is left of the space, then lets the law follow what they and the costs say of
+what it draws for preferences that are drawn anew, then takes from the slots what is worse for every preference. Weights
+and law are kept from stage to stage.
+
+Notation: n architectures, L slots, K symbols, k objectives.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from nagkit import arguments
+from nagkit.metrics import Objective
+from nagkit.networks.digits import Task
+from nagkit.spaces.slot_costs import SlotCosts
+from nagkit.supernet.lessons import Lesson, Lessons
+from nagkit.supernet.natural_gradient import descent
+from nagkit.supernet.plan import Plan
+from nagkit.supernet.preference_law import PreferenceLaw
+from nagkit.supernet.sampling import fair
+from nagkit.supernet.scores import evaluate
+from nagkit.supernet.shared import SharedNetwork
+from nagkit.supernet.shrinking import Seen, fewest, worse
+
+_RANGE = 1000  # architectures of the space, by which exact costs are put between 0 and 1
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the law drew for a preference, ``losses`` in nats with shared weights, and the law after it."""
+
+    stage: int
+    look: int
+    preference: Float[np.ndarray, "k"]
+    tokens: Int[np.ndarray, "n L"]
+    losses: Float[np.ndarray, "n"]
+    law: PreferenceLaw
+
+
+@dataclass(frozen=True, eq=False)
+class Shrunk:
+    """What left the slots at the end of a stage, and the law without it."""
+
+    stage: int
+    dropped: Bool[np.ndarray, "L K"]
+    law: PreferenceLaw
+
+
+class Stages(Iterator[Lesson | Look | Shrunk]):
+    """Lessons, looks and shrinking, one step after the other; ``network`` and ``law`` are how they are now.
+
+    The first objective is the loss with shared weights, ``costs`` are the others. One that is a sum over slots, as
+    parameters and FLOPs are, is followed in closed form; others, as a measured latency, by their values alone.
+
+    Args:
+        seed: of the order of images, of what lessons go through, and of what the law draws
+    """
+
+    def __init__(
+        self, network: SharedNetwork, task: Task, costs: Sequence[Objective], plan: Plan | None = None, *, seed: int
+    ) -> None:
+        self.network, self.task = network, task
+        self.costs = arguments.several("costs", costs, Objective)
+        self.plan = arguments.instance("plan", Plan() if plan is None else plan, Plan, "Plan(looks=20)")
+        self.seed, self.stage, self.look = arguments.seed("seed", seed), 0, 0
+        self.law = PreferenceLaw.of(network.space, 1 + len(self.costs))
+        self.rng = np.random.default_rng([self.seed, 1])
+        self.lessons = self._taught()
+        self._seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # of this stage: rows, preference, raw values
+        self._losses: dict[bytes, float] = {}
+        self._sums = self._in_closed_form()
+
+    def __next__(self) -> Lesson | Look | Shrunk:
+        """The next step."""
+        if self.stage == len(self.plan.lessons):
+            raise StopIteration
+        lesson = next(self.lessons, None)
+        if lesson is not None:
+            return lesson
+        return self._looked() if self.look < self.plan.looks else self._shrunk()
+
+    def front(self) -> tuple[Int[np.ndarray, "n L"], Float[np.ndarray, "n k"]]:
+        """What was drawn in this stage, each once, and its objectives: the loss in nats, the costs in their units."""
+        if not self._seen:
+            return np.empty((0, len(self.network.space.slots)), np.int64), np.empty((0, 1 + len(self.costs)))
+        rows, raw = (np.concatenate([each[place] for each in self._seen]) for place in (0, 2))
+        _, first = np.unique(rows, axis=0, return_index=True)
+        first.sort()
+        signs = np.array([1.0, *(-cost.metric.sign for cost in self.costs)])
+        return rows[first], raw[first] * signs
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """What the next steps depend on: arrays by name and a header of texts, as ``weights.write`` takes them."""
+        arrays, header = self.lessons.state()
+        arrays |= {f"law.{name}": value for name, value in self.law.state().items()}
+        for place, each in enumerate(self._seen):
+            arrays |= {f"seen.{place}.{part}": value for part, value in enumerate(each)}
+        told = {
+            "plan": asdict(self.plan),
+            "seed": self.seed,
+            "stage": self.stage,
+            "look": self.look,
+            "looking": self.rng.bit_generator.state,
+        }
+        return arrays, header | {f"stages.{name}": json.dumps(value) for name, value in told.items()}
+
+    @staticmethod
+    def from_state(
+        state: tuple[Mapping[str, np.ndarray], Mapping[str, str]],
+        task: Task,
+        costs: Sequence[Objective],
+        device: str = "cpu",
+    ) -> "Stages":
+        """Stages that go on where those that gave the ``state`` were, with the same task and costs."""
+        arrays, header = state
+        told = {name: json.loads(header[f"stages.{name}"]) for name in ("plan", "seed", "stage", "look", "looking")}
+        lessons = Lessons.from_state(state, task, device=device)
+        found = Stages(lessons.network, task, costs, Plan.again(told["plan"]), seed=told["seed"])
+        law = {name: arrays[f"law.{name}"] for name in ("anchors", "shares", "allowed")}
+        found.law = PreferenceLaw.from_state(found.network.space, law)
+        found.lessons, found.stage, found.look = lessons, told["stage"], told["look"]
+        lessons.sampler = found._sampled
+        found.rng.bit_generator.state = told["looking"]
+        while f"seen.{len(found._seen)}.0" in arrays:
+            rows, preference, raw = (arrays[f"seen.{len(found._seen)}.{part}"] for part in range(3))
+            found._seen.append((rows, preference, raw))
+            found._losses |= {row.tobytes(): value for row, value in zip(rows, raw[:, 0], strict=True)}
+        return found
+
+    def _taught(self) -> Lessons:
+        """The lessons of this stage."""
+        recipe = replace(self.plan.recipe, updates=self.plan.lessons[self.stage])
+        seed = np.random.SeedSequence([self.seed, 2, self.stage]).generate_state(1)[0]
+        return Lessons(self.network, self.task, recipe, self._sampled, int(seed))
+
+    def _sampled(self, n: int, rng: np.random.Generator) -> Int[np.ndarray, "n L"]:
+        """What lessons go through: all that is left, fairly."""
+        return fair(self.network.space, n, rng, self.law.allowed)
+
+    def _looked(self) -> Look:
+        """Draw for a preference, judge, and move the law."""
+        preference = self.rng.dirichlet(np.ones(1 + len(self.costs)))
+        drawn = self.law.draw(preference, self.plan.draws, self.rng, self.plan.even[self.stage])
+        raw = self._judged(drawn.tokens)
+        self._seen.append((drawn.tokens, preference, raw))
+        values = self._values(raw)
+        sums = {place: costs.each / scale for place, (costs, _, scale) in self._sums.items()}
+        self.law = self.law.moved(preference, descent(drawn, preference, values, sums))
+        self.look += 1
+        return Look(self.stage, self.look, preference, drawn.tokens, raw[:, 0], self.law)
+
+    def _shrunk(self) -> Shrunk:
+        """Take from the slots what is worse, and begin the next stage."""
+        plan, last = self.plan, self.stage + 1 == len(self.plan.lessons)
+        if plan.shrinking == "count":
+            count = plan.counts[self.stage]
+            dropped = fewest(self.law, count, keep=1 if last else 2) if count else np.zeros_like(self.law.allowed)
+        else:
+            rows, raw = (np.concatenate([each[place] for each in self._seen]) for place in (0, 2))
+            preferences = np.repeat([each[1] for each in self._seen], plan.draws, axis=0)
+            dropped = worse(self.law, Seen(rows, preferences, self._values(raw)), keep=1 if last else 2)
+        self.law = self.law.without(dropped)
+        event = Shrunk(self.stage, dropped, self.law)
+        self.stage, self.look = self.stage + 1, 0
+        if not last:
+            self.lessons = self._taught()
+            self._seen, self._losses = [], {}  # the weights change: what was said of losses holds no longer
+        return event
+
+    def _judged(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n k"]:
+        """The loss with shared weights and the costs, each so that less is better."""
+        unknown = [row for row in np.unique(tokens, axis=0) if row.tobytes() not in self._losses]
+        if unknown:
+            losses = evaluate(self.network, self.task, np.array(unknown), self.plan.images).loss
+            self._losses |= {row.tobytes(): loss for row, loss in zip(unknown, losses.tolist(), strict=True)}
+        found = [np.array([self._losses[row.tobytes()] for row in tokens])]
+        found += [-cost.metric.sign * np.asarray(cost.values(tokens), np.float64) for cost in self.costs]
+        return np.stack(found, axis=1)
+
+    def _values(self, raw: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+        """Objectives from 0 to 1: what is a sum over slots on its range, the others by rank in this stage."""
+        told = np.concatenate([each[2] for each in self._seen])
+        values = np.empty_like(raw)
+        for place in range(raw.shape[1]):
+            if place in self._sums:
+                _, low, scale = self._sums[place]
+                values[:, place] = (raw[:, place] - low) / scale
+            else:
+                values[:, place] = np.searchsorted(np.sort(told[:, place]), raw[:, place]) / len(told)
+        return values
+
+    def _in_closed_form(self) -> dict[int, tuple[SlotCosts, float, float]]:
+        """Of the costs that are sums over slots, by their place: the sum, its least value and its range."""
+        found: dict[int, tuple[SlotCosts, float, float]] = {}
+        space = self.network.space
+        for place, cost in enumerate(self.costs, start=1):
+            sums = SlotCosts.found(space, cost.values) if cost.exact else None
+            if sums is not None:
+                sign = -cost.metric.sign
+                costs = SlotCosts(sign * sums.fixed, sign * sums.each)
+                values = costs.of(space.sample(_RANGE, np.random.default_rng(0)))
+                found[place] = costs, float(values.min()), float(np.ptp(values)) or 1.0
+        return found
