@@ -12,6 +12,7 @@ from nagkit.metrics import Values
 from nagkit.space import SearchSpace
 
 _EXACT = 1e-9  # of the largest cost, by which a sum over slots may be off
+_OTHERS, _EDITED = 1000, 20  # architectures on which a sum is tested that was found with others
 
 
 class SlotCosts(NamedTuple):
@@ -32,10 +33,22 @@ class SlotCosts(NamedTuple):
         the cost of each legal row is right.
         """
         symbols = space.radices.sum()
-        rows = space.sample(4 * int(symbols), np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        rows = space.sample(4 * int(symbols), rng)
         told, hot = np.asarray(values(rows), dtype=np.float64), space.one_hot(rows).astype(np.float64)
         weights = np.linalg.lstsq(np.column_stack([np.ones(len(rows)), hot]), told, rcond=None)[0]
         each = np.zeros((len(space.slots), int(space.radices.max())))
         each[np.arange(each.shape[1]) < space.radices[:, None]] = weights[1:]
         costs = SlotCosts(float(weights[0]), each)
-        return costs if np.allclose(costs.of(rows), told, rtol=0, atol=_EXACT * np.abs(told).max()) else None
+        like = space.sample(_OTHERS, rng)  # others, and edits of those in which few symbols come often
+        like = np.concatenate([rows, like, space.neighbours(like[:_EDITED]).reshape(-1, rows.shape[1]), *_alike(space)])
+        told = np.asarray(values(like), dtype=np.float64)
+        return costs if np.allclose(costs.of(like), told, rtol=0, atol=_EXACT * np.abs(told).max()) else None
+
+
+def _alike(space: SearchSpace) -> list[Int[np.ndarray, "n L"]]:
+    """For each symbol the rows that have it in all slots, or in all but one, as far as the grammar allows them."""
+    most = int(space.radices.max())
+    rows = np.repeat(np.arange(most)[:, None], len(space.slots), axis=1)
+    legal = rows[((rows < space.radices).all(1)) & space.belongs(np.minimum(rows, space.radices - 1))]
+    return [legal, space.neighbours(legal).reshape(-1, legal.shape[1])] if len(legal) else []

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 from nagkit import arguments
@@ -15,15 +16,15 @@ SHRINKING = ("confidence", "count")
 class Plan:
     """How a look goes on.
 
-    ``lessons`` says how many updates each stage has, ``recipe`` everything else about them. Then come ``looks``, each
-    of ``draws`` architectures of which a share ``even`` of all choices explores, judged by so many validation
-    ``images``. ``shrinking`` is ``"confidence"``, or ``"count"`` as published: so many operations leave each slot at
-    the end of a stage as ``counts`` says.
+    ``lessons`` says how many updates each stage has, ``recipe`` everything else about them (its own ``updates`` are not
+    used). Then come ``looks``, each of ``draws`` architectures of which a share ``even`` of all choices explores,
+    judged by so many validation ``images``. ``shrinking`` is ``"confidence"``, or ``"count"`` as published: so many
+    operations leave each slot at the end of a stage as ``counts`` says.
     """
 
     lessons: tuple[int, ...] = (320, 160, 160)
     recipe: SharedRecipe = field(default_factory=SharedRecipe)
-    looks: int = 20
+    looks: int = 40
     draws: int = 16
     even: tuple[float, ...] = (0.5, 0.3, 0.1)
     images: int = 500
@@ -31,21 +32,27 @@ class Plan:
     counts: tuple[int, ...] = (1, 1, 1)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lessons", arguments.several("lessons", self.lessons, int))
-        for each in self.lessons:
-            arguments.whole("each of lessons", each)
-        for name in ("even", "counts"):
-            found = tuple(getattr(self, name))
-            if len(found) < len(self.lessons):
-                raise ArgumentError(f"{name} must have one number for each of {len(self.lessons)} stages; got {found}.")
-            object.__setattr__(self, name, found)
-        for share in self.even:
-            arguments.real("each of even", share, 0, 1)
-        for count in self.counts:
-            arguments.whole("each of counts", count, low=0)
-        arguments.whole("looks", self.looks)
-        arguments.whole("draws", self.draws, low=2)
-        arguments.whole("images", self.images, low=2)
+        arguments.instance("recipe", self.recipe, SharedRecipe, "SharedRecipe(batch=64)")
+        stages = len(arguments.several("lessons", self.lessons, Integral))
+        if not stages:
+            raise ArgumentError("lessons must hold the updates of at least one stage, as (320, 160, 160); got none.")
+        each: dict[str, Any] = {
+            "lessons": [arguments.whole("each of lessons", count) for count in self.lessons],
+            "even": [
+                arguments.real("each of even", share, 0, 1) for share in arguments.several("even", self.even, Real)
+            ],
+            "counts": [
+                arguments.whole("each of counts", n, low=0) for n in arguments.several("counts", self.counts, Real)
+            ],
+        }
+        for name, found in each.items():
+            if len(found) < stages:
+                raise ArgumentError(
+                    f"{name} must have a number for each of {stages} stages; got {len(found)}. Add one for each."
+                )
+            object.__setattr__(self, name, tuple(found))
+        for name, low in (("looks", 1), ("draws", 2), ("images", 2)):
+            object.__setattr__(self, name, arguments.whole(name, getattr(self, name), low))
         arguments.one_of("shrinking", self.shrinking, SHRINKING)
 
     @staticmethod

@@ -19,7 +19,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.space import UNDECIDED, SearchSpace
 
-LEAST = 0.12  # of its equal share, which each allowed symbol of a slot keeps: two keep .22 nats, five .43
+LEAST = 0.12  # of its equal share, which each allowed symbol of a slot keeps: two keep .23 nats, five .45
 _NEAR = 0.5  # of the distance of two anchors, over which one is heard at the other
 
 
@@ -123,11 +123,20 @@ class PreferenceLaw:
         self, preference: Sequence[float] | Float[np.ndarray, "k"], step: Float[np.ndarray, "L K"]
     ) -> "PreferenceLaw":
         """The law after a step of the shares at a preference; its nearest anchor goes the whole of it."""
+        if np.shape(step) != self.allowed.shape or not np.isfinite(step).all():
+            raise ArgumentError(
+                f"step must be finite numbers of shape {self.allowed.shape}, as ``descent`` gives them."
+            )
         near = self.nearness(preference)
         return self._with(self.shares + (near / near.max())[:, None, None] * step, self.allowed)
 
     def without(self, dropped: Bool[np.ndarray, "L K"]) -> "PreferenceLaw":
-        """The law in which these symbols have left their slots; the others of a slot keep their ratio."""
+        """The law in which these symbols have left their slots; the others of a slot share what they had."""
+        if np.shape(dropped) != self.allowed.shape or np.asarray(dropped).dtype != bool:
+            raise ArgumentError(
+                f"dropped must be Booleans of shape {self.allowed.shape}, whether each symbol leaves; got "
+                f"{np.shape(dropped)}."
+            )
         allowed = self.allowed & ~dropped
         if len(empty := np.flatnonzero(~allowed.any(1))):
             name = self.space.slots[empty[0]].name
@@ -141,7 +150,10 @@ class PreferenceLaw:
     @staticmethod
     def from_state(space: SearchSpace, state: Mapping[str, np.ndarray]) -> "PreferenceLaw":
         """The law of which ``state()`` gave this."""
-        law = PreferenceLaw(space, *(np.asarray(state[name]) for name in ("anchors", "shares", "allowed")))
+        names = ("anchors", "shares", "allowed")
+        if missing := set(names) - set(state):
+            raise ArgumentError(f"state must be what state() of a law gave; it has no {sorted(missing)[0]}.")
+        law = PreferenceLaw(space, *(np.asarray(state[name]) for name in names))
         wanted = (len(law.anchors), len(space.slots), int(space.radices.max()))
         if law.shares.shape != wanted or law.allowed.shape != wanted[1:]:
             raise ArgumentError(

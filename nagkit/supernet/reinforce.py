@@ -37,16 +37,16 @@ class Reinforce:
         self.params = arguments.real("params", params, 1, 1e15)
         self.exponent = arguments.real("exponent", exponent, -10, 0)
         rng = np.random.default_rng(arguments.seed("seed", seed))
-        logits = torch.from_numpy(_START * rng.standard_normal(self._start.allowed.shape))
-        self._logits = torch.nn.Parameter(logits.masked_fill(~torch.from_numpy(self._start.allowed), -torch.inf))
+        self._logits = torch.nn.Parameter(torch.from_numpy(_START * rng.standard_normal(self._start.allowed.shape)))
         self._adam = torch.optim.Adam([self._logits], lr=RATE, betas=BETAS, weight_decay=DECAY)
         self.baseline = 0.0
 
     def law(self) -> PreferenceLaw:
         """The law of the categoricals, the same for every preference, without a floor."""
-        shares = torch.softmax(self._logits.detach(), dim=1).numpy()
         allowed = self._start.allowed
-        return PreferenceLaw(self._start.space, self._start.anchors, shares[None].copy(), allowed)
+        logits = self._logits.detach().masked_fill(~torch.from_numpy(allowed), -torch.inf)
+        shares = torch.softmax(logits, dim=1).numpy()
+        return PreferenceLaw(self._start.space, self._start.anchors, shares[None], allowed)
 
     def rewards(
         self, accuracy: Float[np.ndarray, "n"], params: Int[np.ndarray, "n"] | Float[np.ndarray, "n"]
@@ -55,15 +55,18 @@ class Reinforce:
         return accuracy * (params / self.params) ** self.exponent
 
     def learn(self, drawn: Drawn, rewards: Float[np.ndarray, "n"]) -> None:
-        """One step by what was drawn with ``law()``."""
+        """One step by what was drawn with ``law()``, as the grammar let it."""
         self.baseline += FOLLOWS * (float(rewards.mean()) - self.baseline)
-        chosen = torch.from_numpy(drawn.tokens)
+        shares = np.broadcast_to(self.law().shares[0], drawn.odds.shape)
+        ratio = np.divide(drawn.odds, shares, out=np.zeros_like(drawn.odds), where=drawn.odds > 0)
+        with np.errstate(divide="ignore"):
+            grammar = np.log(ratio)  # what it and the space's law add to the logits
+        chosen = torch.from_numpy(drawn.tokens)[:, :, None]
         with one_thread():
-            logs = torch.log_softmax(self._logits, dim=1)[torch.arange(chosen.shape[1]), chosen].sum(1)
+            odds = torch.log_softmax(self._logits + torch.from_numpy(grammar), dim=2)  # (n, L, K)
+            logs = odds.gather(2, chosen)[:, :, 0].sum(1)
             self._adam.zero_grad()
             (-logs * torch.from_numpy(rewards - self.baseline)).mean().backward()
-            if self._logits.grad is not None:
-                self._logits.grad.nan_to_num_(0.0)  # of symbols that a slot has not
             torch.nn.utils.clip_grad_norm_([self._logits], CLIP)
             self._adam.step()
 

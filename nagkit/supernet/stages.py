@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
+from nagkit.errors import ArgumentError
 from nagkit.metrics import Objective
 from nagkit.networks.digits import Task
 from nagkit.spaces.slot_costs import SlotCosts
@@ -54,8 +55,8 @@ class Shrunk:
 class Stages(Iterator[Lesson | Look | Shrunk]):
     """Lessons, looks and shrinking, one step after the other; ``network`` and ``law`` are how they are now.
 
-    The first objective is the loss with shared weights, ``costs`` are the others. One that is a sum over slots, as
-    parameters and FLOPs are, is followed in closed form; others, as a measured latency, by their values alone.
+    The first objective is the loss with shared weights, ``costs`` are the others. An exact one that is a sum over
+    slots, as parameters and FLOPs are, is followed in closed form; others, as a measured latency, by values alone.
 
     Args:
         seed: of the order of images, of what lessons go through, and of what the law draws
@@ -84,7 +85,7 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
             return lesson
         return self._looked() if self.look < self.plan.looks else self._shrunk()
 
-    def front(self) -> tuple[Int[np.ndarray, "n L"], Float[np.ndarray, "n k"]]:
+    def drawn(self) -> tuple[Int[np.ndarray, "n L"], Float[np.ndarray, "n k"]]:
         """What was drawn in this stage, each once, and its objectives: the loss in nats, the costs in their units."""
         if not self._seen:
             return np.empty((0, len(self.network.space.slots)), np.int64), np.empty((0, 1 + len(self.costs)))
@@ -105,6 +106,7 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
             "seed": self.seed,
             "stage": self.stage,
             "look": self.look,
+            "costs": [[cost.metric.told(), cost.exact] for cost in self.costs],
             "looking": self.rng.bit_generator.state,
         }
         return arrays, header | {f"stages.{name}": json.dumps(value) for name, value in told.items()}
@@ -119,6 +121,11 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
         """Stages that go on where those that gave the ``state`` were, with the same task and costs."""
         arrays, header = state
         told = {name: json.loads(header[f"stages.{name}"]) for name in ("plan", "seed", "stage", "look", "looking")}
+        given = [[cost.metric.told(), cost.exact] for cost in arguments.several("costs", costs, Objective)]
+        if json.loads(header["stages.costs"]) != json.loads(json.dumps(given)):
+            raise ArgumentError(
+                f"costs must be those that the look was begun with, {header['stages.costs']:.300}; got {given!r:.300}."
+            )
         lessons = Lessons.from_state(state, task, device=device)
         found = Stages(lessons.network, task, costs, Plan.again(told["plan"]), seed=told["seed"])
         law = {name: arrays[f"law.{name}"] for name in ("anchors", "shares", "allowed")}
@@ -183,7 +190,7 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
         return np.stack(found, axis=1)
 
     def _values(self, raw: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
-        """Objectives from 0 to 1: what is a sum over slots on its range, the others by rank in this stage."""
+        """Objectives from about 0 to 1: what is a sum over slots on the range of drawn rows, the others by rank."""
         told = np.concatenate([each[2] for each in self._seen])
         values = np.empty_like(raw)
         for place in range(raw.shape[1]):

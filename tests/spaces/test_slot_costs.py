@@ -33,3 +33,9 @@ def test_a_cost_that_is_no_sum_is_none():
     searched = space("nas-bench-201")
     assert SlotCosts.found(searched, lambda tokens: searched.params(tokens) ** 2) is None
     assert SlotCosts.found(searched, lambda tokens: (tokens[:, 0] == tokens[:, 1]).astype(float)) is None
+
+
+def test_a_rare_exception_is_noticed():
+    searched = space("nas-bench-201")
+    assert SlotCosts.found(searched, lambda x: searched.params(x) * (1 + (x[:, :4] == 1).all(1))) is None
+    assert SlotCosts.found(searched, lambda x: searched.params(x) + 1e6 * (x == 3).all(1)) is None

@@ -59,6 +59,32 @@ def test_the_gradient_of_values_is_right_on_average():
     assert (np.abs(found.mean(0) - exact(law(), 0)) < 5 * error + 1e-12).all()
 
 
+@pytest.mark.slow
+def test_where_a_grammar_ties_slots_the_gradient_of_a_sum_is_right_on_average():
+    """Whichever of the costs that are equal for all legal rows it is told by."""
+    searched, random = space("darts"), rng(5)
+    searched_law = PreferenceLaw.of(searched).moved([0.5, 0.5], 0.05 * rng(4).standard_normal((28, 8)))
+    scale = 1 / np.ptp(searched.params(searched.sample(500, rng())))
+    costs = [SlotCosts.found(searched, searched.params), searched.slot_params()]
+    found, other, values_alone = [], [], []
+    for _ in range(150):
+        one = searched_law.draw([0.5, 0.5], 64, random)
+        told = searched.params(one.tokens)[:, None] * scale
+        for kept, costs_of in (
+            (found, {0: costs[0].each * scale}),
+            (other, {0: costs[1].each * scale}),
+            (values_alone, {}),
+        ):
+            kept.append(gradients(one, told, costs_of)[0])
+    right = np.mean(values_alone, axis=0)
+    for each in (found, other):
+        away = np.array(each) - np.array(values_alone)  # on the same draws
+        error = away.std(0) / np.sqrt(len(away))
+        assert (np.abs(away.mean(0)) < 5 * error + 1e-9).all()
+        assert np.array(each).std(0).mean() < np.array(values_alone).std(0).mean()
+    assert np.abs(right).max() > 0.002
+
+
 def test_a_cost_that_goes_with_the_values_takes_away_noise():
     without, with_cost = (drawn(300, costs=costs)[:, 0].std(0).mean() for costs in (None, {1: COST}))
     assert with_cost < 0.9 * without
@@ -99,6 +125,12 @@ def test_between_preferences_the_law_holds_a_front():
 def test_equal_values_leave_the_law_where_it_is():
     one = law().draw([1, 0], 8, rng())
     assert np.abs(descent(one, np.array([1.0, 0.0]), np.full((8, 2), 0.5), {})).max() == 0
+
+
+def test_values_are_finite():
+    values = np.full((8, 2), np.nan)
+    with pytest.raises(ArgumentError, match="values must be finite numbers of shape"):
+        descent(law().draw([1, 0], 8, rng()), np.array([1.0, 0.0]), values, {})
 
 
 def test_one_architecture_is_compared_with_nothing():

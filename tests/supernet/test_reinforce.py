@@ -6,9 +6,9 @@ import torch
 
 from nagkit.errors import ArgumentError
 from nagkit.spaces import space
-from nagkit.supernet.reinforce import BETAS, DECAY, FOLLOWS, RATE, Reinforce
+from nagkit.supernet.reinforce import BETAS, CLIP, DECAY, FOLLOWS, RATE, Reinforce
 
-CELLS, DARTS = space("nas-bench-201"), space("darts")
+CELLS = space("nas-bench-201")
 ANY = [1.0]
 
 
@@ -23,13 +23,14 @@ def walked(policy, steps, random):
     return policy
 
 
-def test_it_goes_as_a_loop_over_architectures_and_slots_says():
+@pytest.mark.parametrize("size", [1.0, 1e3], ids=["small", "clipped"])
+def test_it_goes_as_a_loop_over_architectures_and_slots_says(size):
     policy = Reinforce(CELLS, 1e6, -0.4, seed=0)
     logits = torch.from_numpy(policy.state()["logits"]).requires_grad_()
     adam, baseline, random = torch.optim.Adam([logits], lr=RATE, betas=BETAS, weight_decay=DECAY), 0.0, rng()
     for _ in range(5):
         drawn = policy.law().draw(ANY, 10, random)
-        rewards = policy.rewards(rng(1).random(10), CELLS.params(drawn.tokens))
+        rewards = policy.rewards(size * rng(1).random(10), CELLS.params(drawn.tokens))
         policy.learn(drawn, rewards)
         baseline = baseline + FOLLOWS * (rewards.mean() - baseline)
         loss = 0.0
@@ -38,6 +39,9 @@ def test_it_goes_as_a_loop_over_architectures_and_slots_says():
                 loss = loss - torch.log_softmax(logits[slot], 0)[symbol] * (reward - baseline) / 10
         adam.zero_grad()
         loss.backward()
+        norm = float(torch.linalg.vector_norm(logits.grad))
+        assert (norm > CLIP) == (size > 1)
+        logits.grad *= min(1.0, CLIP / (norm + 1e-6))
         adam.step()
         np.testing.assert_allclose(policy.state()["logits"], logits.detach().numpy(), atol=1e-9)
 
@@ -65,12 +69,18 @@ def test_resumed_from_its_state_it_goes_on_as_it_would_have():
         assert np.array_equal(value, end[name]), name
 
 
-def test_in_a_space_with_a_grammar_what_it_draws_is_legal():
-    policy = Reinforce(DARTS, 3e6, -0.4, seed=0)
-    drawn = policy.law().draw(ANY, 20, rng())
-    assert DARTS.belongs(drawn.tokens).all()
-    policy.learn(drawn, rng().random(20))
-    assert np.isfinite(policy.law().shares).all()
+@pytest.mark.parametrize("name", ["darts", "enas", "nas-bench-101", "mobilenet-v3"])
+def test_where_slots_differ_or_have_a_grammar_it_draws_what_is_legal_and_learns(name):
+    searched, random = space(name), rng()
+    policy = Reinforce(searched, 3e6, 0.0, seed=0)
+    wished = searched.sample(1, rng(1))[0]
+    before = policy.law().log_probability(wished[None], ANY)[0]
+    for _ in range(30):
+        drawn = policy.law().draw(ANY, 20, random)
+        assert searched.belongs(drawn.tokens).all()
+        policy.learn(drawn, (drawn.tokens == wished).mean(1))
+        assert np.isfinite(policy.law().shares).all()
+    assert policy.law().log_probability(wished[None], ANY)[0] > before + 0.5
 
 
 @pytest.mark.parametrize("given", [{"params": 0}, {"exponent": 0.3}, {"seed": -1}])

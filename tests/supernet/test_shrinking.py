@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nagkit.spaces import space
 from nagkit.supernet.preference_law import PreferenceLaw
-from nagkit.supernet.shrinking import Seen, fewest, worse
+from nagkit.supernet.shrinking import Seen, _terms, fewest, worse
 
 CELLS = space("nas-bench-201")
 LAW = PreferenceLaw.of(CELLS)
@@ -44,6 +45,44 @@ def test_without_a_difference_hardly_anything_leaves():
     rng = np.random.default_rng(1)
     looked = Seen(CELLS.sample(1500, rng), rng.dirichlet([1.0, 1.0], 1500), rng.random((1500, 2)))
     assert worse(LAW, looked).sum() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "draws"), [("nas-bench-201", 320), ("nas-bench-201", 640), ("darts", 2000)])
+def test_of_noise_no_more_is_claimed_than_confidence_allows(name, draws):
+    searched, claimed = space(name), []
+    law = PreferenceLaw.of(searched)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        wanted = np.repeat(rng.dirichlet([1.0, 1.0], draws // 16), 16, axis=0)
+        hot = (searched.sample(draws, rng)[:, :, None] == np.arange(law.allowed.shape[1])).astype(float)
+        for anchor in range(len(law.anchors)):
+            weights = np.array([law.nearness(each)[anchor] for each in wanted])
+            terms, error, freedom = _terms(hot, weights, rng.random(draws))
+            told = np.isfinite(error) & (error > 0)
+            above = (terms[:, :, None] - terms[:, None, :])[told] / error[told]
+            claimed.extend(above > stats.t.ppf(0.99, freedom))
+    assert 0.0 < np.mean(claimed) < 0.015
+
+
+def test_what_was_drawn_again_is_no_more_evidence():
+    looked = seen(60, noise=0.3)
+    again = Seen(*(np.tile(part, (40, 1)) for part in looked))
+    assert np.array_equal(worse(LAW, again), worse(LAW, looked))
+
+
+def test_what_the_grammar_needs_does_not_leave():
+    searched, rng = space("darts"), np.random.default_rng(0)
+    tokens = searched.sample(3000, rng)
+    good = np.array([0.0, 1, 2, 3, 4, 5, 6, 7])[tokens].sum(1) / 70  # as if "none" were best, or worst
+    for values in (good, 1 - good):
+        looked = Seen(tokens, rng.dirichlet([1.0, 1.0], 3000), np.repeat(values[:, None], 2, axis=1))
+        law = PreferenceLaw.of(searched)
+        dropped = worse(law, looked)
+        assert not dropped[:, 0].any()
+        assert dropped[:, 1:].any()
+        assert searched.belongs(law.without(dropped).draw([0.5, 0.5], 20, rng).tokens).all()
+        assert not fewest(law, 7)[:, 0].any()
 
 
 @pytest.mark.parametrize("keep", [2, 3, 4])

@@ -1,5 +1,7 @@
 """A look by stages: what comes when, that it goes on after an interruption, and what the law has learned at the end."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -51,11 +53,12 @@ def test_each_stage_teaches_then_looks_then_shrinks(task):
     assert kinds == [Lesson] * 3 + [Look] * 3 + [Shrunk] + [Lesson] * 2 + [Look] * 3 + [Shrunk]
 
 
+@pytest.mark.parametrize("shrinking", ["confidence", "count"])
 @pytest.mark.parametrize("searched", [CELLS, DARTS], ids=lambda each: each.name)
-def test_an_interruption_after_any_step_changes_no_bit(task, searched, tmp_path):
-    costs = [params(searched), symbols(searched)]
-    expected, law = ended(stages(task, searched, costs=costs))
-    found = stages(task, searched, costs=costs)
+def test_an_interruption_after_any_step_changes_no_bit(task, searched, shrinking, tmp_path):
+    costs, plan = [params(searched), symbols(searched)], dataclasses.replace(SHORT, shrinking=shrinking)
+    expected, law = ended(stages(task, searched, plan=plan, costs=costs))
+    found = stages(task, searched, plan=plan, costs=costs)
     number = 0
     while next(found, None) is not None:
         if searched is CELLS or number % 4 == 0:
@@ -64,6 +67,7 @@ def test_an_interruption_after_any_step_changes_no_bit(task, searched, tmp_path)
         number += 1
     assert number == SHORT.looks * 2 + sum(SHORT.lessons) + 2
     again, same = ended(found)
+    assert (same.allowed.sum() < stages(task, searched).law.allowed.sum()) == (shrinking == "count")
     assert torch.equal(again, expected)
     assert np.array_equal(same.shares, law.shares)
     assert np.array_equal(same.allowed, law.allowed)
@@ -92,13 +96,13 @@ def test_weights_are_kept_from_stage_to_stage(task):
     assert found.lessons.network is found.network
 
 
-def test_the_front_is_told_in_units_and_each_architecture_once(task):
+def test_what_was_drawn_is_told_in_units_and_each_architecture_once(task):
     found = stages(task, costs=[params(CELLS), symbols(CELLS)])
-    assert [len(part) for part in found.front()] == [0, 0]
+    assert [len(part) for part in found.drawn()] == [0, 0]
     for step in found:
         if isinstance(step, Look) and step.look == 3:
             break
-    rows, values = found.front()
+    rows, values = found.drawn()
     assert len(np.unique(rows, axis=0)) == len(rows)
     np.testing.assert_array_equal(values[:, 1], CELLS.params(rows, 4, TINY))
     np.testing.assert_array_equal(values[:, 2], symbols(CELLS).values(rows))
@@ -121,6 +125,13 @@ def mean_params(law, preference):
     return CELLS.params(law.draw(preference, 400, np.random.default_rng(0)).tokens).mean()
 
 
+def test_a_look_goes_on_with_the_costs_that_it_was_begun_with(task):
+    state = stages(task).state()
+    for costs in ([symbols(CELLS)], [params(CELLS), symbols(CELLS)], []):
+        with pytest.raises(ArgumentError, match="costs must be those that the look was begun with"):
+            Stages.from_state(state, task, costs)
+
+
 def test_lessons_go_fairly_through_what_is_left():
     rng = np.random.default_rng(0)
     allowed = np.arange(5) < np.array([5, 4, 3, 2, 1, 5])[:, None]
@@ -138,6 +149,7 @@ def test_lessons_go_fairly_through_what_is_left():
     ("given", "named"),
     [
         ({"lessons": (0,)}, "lessons"),
+        ({"lessons": ()}, "lessons"),
         ({"even": (0.5,)}, "even"),
         ({"even": (0.5, 2, 0)}, "even"),
         ({"draws": 1}, "draws"),
