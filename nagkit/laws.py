@@ -8,9 +8,7 @@ anything too wide, as a sample's mean carries the noise of its seeds already.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +17,11 @@ from jaxtyping import Float, Int
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
-from nagkit.executors import InProcess, results
 from nagkit.figures import VERMILION, Picture, metric_axes, safe
 from nagkit.metrics import Metric
-from nagkit.networks.ledger import Ledger, Training, number
+from nagkit.networks.ledger import Training, number
 from nagkit.networks.trainer import Trainer
+from nagkit.networks.trainings import Trainings
 from nagkit.report import Estimate
 
 if TYPE_CHECKING:
@@ -47,12 +45,11 @@ class Laws:
     samples: Mapping[str, Int[np.ndarray, "n L"]]
     seeds: Sequence[int]
     ledger: Path
-    _read: dict[tuple[int, int], float] = field(init=False, repr=False, default_factory=dict)
+    _trainings: Trainings = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        arguments.instance("trainer", self.trainer, Trainer, "Trainer(nagkit.space('random-wired-16'))")
+        object.__setattr__(self, "_trainings", Trainings(self.trainer, self.ledger))
         arguments.instance("samples", self.samples, Mapping, "{'learned': tokens}")
-        arguments.instance("ledger", self.ledger, Path, "Path('runs/laws.sqlite')")
         seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
         checked = {name: self.trainer.space.check(tokens) for name, tokens in self.samples.items()}
         if not checked:
@@ -70,12 +67,7 @@ class Laws:
         All laws get their first sample trained with the first seed, then their second, so that they can be compared on
         the way. Leave this and call it again to go on with what is left.
         """
-        known = self._finished()
-        missing = [job for job in self._jobs() if (number(job[0]), job[1]) not in known]
-        with closing(self._open()) as ledger:
-            for finished in results(executor or InProcess(), partial(_trained, self.trainer), missing):
-                ledger.add(finished)
-                yield from finished
+        yield from self._trainings.train(self._jobs(), executor)
 
     def __len__(self) -> int:
         """How many different trainings the comparison needs."""
@@ -87,36 +79,11 @@ class Laws:
         different = dict.fromkeys(tuple(row.tolist()) for row in rows)
         return [(row, seed) for seed in self.seeds for row in different]
 
-    def _finished(self) -> dict[tuple[int, int], float]:
-        """The test accuracy of every finished training by cell and seed, read anew when the ledger holds others."""
-        name, images = self.trainer.task_name, self.trainer.digest
-        with closing(self._open()) as ledger:
-            if ledger.count(name) == len(self._read):
-                return self._read
-            trained = ledger.trained(name)
-        if others := sum(training.versions.get("images", images) != images for training in trained):
-            raise ArgumentError(
-                f"ledger must hold trainings on the images of the trainer; {others} of {len(trained)} in {self.ledger} "
-                "were on others. Move that file away, or give another ledger."
-            )
-        self._read.clear()
-        self._read.update({(each.cell, each.seed): each.curves["test_accuracy"][-1] for each in trained})
-        return self._read
-
-    def _open(self) -> Ledger:
-        ledger = Ledger(self.ledger)
-        try:
-            ledger.agree(self.trainer.task_name, self.trainer.about())
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
-
     # ------------------------------------------------------------------------------------------------------ figures
 
     def accuracy(self) -> dict[str, Float[np.ndarray, "n s"]]:
         """The test accuracy of each training in percent, by law; NaN where it is not finished."""
-        known = self._finished()
+        known = {key: each.curves["test_accuracy"][-1] for key, each in self._trainings.finished().items()}
         return {
             name: np.array([[known.get((number(row), seed), np.nan) for seed in self.seeds] for row in tokens])
             for name, tokens in self.samples.items()
@@ -232,11 +199,6 @@ class Laws:
             rows.append((name, len(values), mean.value, mean.low, mean.high, best.value, worst.value))
         columns = ["law", "samples", "mean test accuracy (%)", "low", "high", "best", "worst"]
         return pd.DataFrame(rows, columns=columns)
-
-
-def _trained(trainer: Trainer, job: tuple[tuple[int, ...], int]) -> Training:
-    row, seed = job
-    return trainer.train(np.array(row), seed)
 
 
 def _means(values: Float[np.ndarray, "n s"], seed: int = 0) -> Float[np.ndarray, "b"]:

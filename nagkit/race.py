@@ -17,7 +17,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.executors import InProcess, results
 from nagkit.metrics import Constraint, Objective
-from nagkit.search import SEARCHES, Asked, Left, Search, run, search
+from nagkit.search import SEARCHES, Asked, Evaluated, Left, Search, run, search
 from nagkit.space import ENUMERABLE, SearchSpace
 
 BASELINES = ("random", "local", "enumeration")  # in every race; the last where the space can be listed
@@ -169,6 +169,7 @@ class _Lane:
             for event in run(self.search, self.budget, left=Left(len(heat) + len(self.waiting), self.waiting)):
                 if isinstance(event, Asked):
                     self.waiting = self.waiting | dict(enumerate(event.tokens, event.first))
+                if not isinstance(event, Evaluated):
                     continue
                 self.waiting = {n: row for n, row in self.waiting.items() if n != event.number}
                 tokens.append(event.tokens[None])

@@ -2,10 +2,13 @@
 
 Its log (``nagkit.log``) says first how the search was made (``"about"``); then at each start of a walk the versions it
 runs with (``"walk"``); each question with the random state that it left behind (``"asked"``); each evaluation, with its
-values or the reason why it has none (``"evaluated"``). The state kept beside it is that after the last question.
+values or the reason why it has none (``"evaluated"``); and where long work on a question has got to
+(``"stepped"``). The state kept beside it is that after the last question or work on one.
 """
 
+import math
 import platform
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -20,12 +23,13 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError, DataMissingError
 from nagkit.log import Entry, Log
 from nagkit.metrics import Front, headings
-from nagkit.search import Asked, Evaluated, Event, Left, Search, again, run
+from nagkit.search import Asked, Evaluated, Event, Left, Search, Stepped, again, run
 from nagkit.search.loop import Evaluate
 
 if TYPE_CHECKING:
     import pandas
 
+STEPS = 2.0  # seconds after which the state is kept again while a search works on a question
 FORMAT = 1  # raised when a file of before can no longer be read as it was
 
 
@@ -34,8 +38,9 @@ class Run:
 
     Tables that the search takes its values from have to be here to walk, and as they were; to read they need not be.
 
-    What a walk yields is on disk before it is yielded. With the same versions, and evaluations in this process that
-    give the same values again, a run that was interrupted anywhere ends as one that was not.
+    What a walk yields is on disk before it is yielded; but of steps between questions (``nagkit.search.Stepped``) those
+    of the last two seconds have to be done again after a kill. With the same versions, and evaluations in this process
+    that give the same values again, a run that was interrupted anywhere ends as one that was not.
 
     Args:
         path: the file; made where there is none, else it has to hold a search that was made as this one
@@ -47,7 +52,7 @@ class Run:
     def __init__(self, path: str | PathLike[str], search: Search, budget: int, batch: int = 1) -> None:
         if not isinstance(path, str | PathLike):
             raise ArgumentError(f"path must be the path of a file; got {path!r:.80}.")
-        self.path, self._search = Path(path), search
+        self.path, self._search, self._kept = Path(path), search, -math.inf  # the last when a step's state was kept
         self.space, self.objectives, self.constraints = search.space, search.objectives, search.constraints
         self.budget, self.batch = arguments.whole("budget", budget), arguments.whole("batch", batch)
         made = search.about()
@@ -101,7 +106,12 @@ class Run:
             log.append("walk", {"budget": self.budget, "versions": _versions(), "at": _now()})
             for event in events:
                 self._write(log, event, search)
-                yield event
+                try:
+                    yield event
+                except GeneratorExit:
+                    if isinstance(event, Stepped):
+                        log.append("stepped", {"at": _now()}, search.state())
+                    raise
 
     def search(self) -> Search:
         """The search as it is now: it was told of every evaluation, and waits for those of its last questions."""
@@ -192,12 +202,16 @@ class Run:
         return search, Left(asked, waiting)
 
     def _write(self, log: Log, event: Event, search: Search) -> None:
-        if isinstance(event, Asked):
-            state = search.state()
-            content = {"first": event.first, "tokens": event.tokens.tolist(), "rng": state.get("rng"), "at": _now()}
-            log.append("asked", content, state)
-        else:
-            log.append("evaluated", _told(event))
+        match event:
+            case Asked():
+                state = search.state()
+                content = {"first": event.first, "tokens": event.tokens.tolist(), "rng": state.get("rng"), "at": _now()}
+                log.append("asked", content, state)
+            case Evaluated():
+                log.append("evaluated", _told(event))
+            case Stepped() if time.monotonic() - self._kept >= STEPS:
+                log.append("stepped", {"at": _now()}, search.state())
+                self._kept = time.monotonic()
 
 
 def _told(event: Evaluated) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Reading runs no code. Files lie whole or not at all.
 """
 
+import base64
 import hashlib
 import os
 from collections.abc import Mapping
@@ -50,6 +51,25 @@ def read(path: str | os.PathLike[str], what: str, remedy: str) -> tuple[dict[str
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as fault:
         raise damaged(path, what, remedy, fault) from None
     return arrays, header
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> str:
+    """Arrays by name as one text, for JSON."""
+    from safetensors.numpy import save
+
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return base64.b64encode(save(whole)).decode()
+
+
+def unpacked(text: str) -> dict[str, np.ndarray]:
+    """The arrays of which ``packed`` gave this text."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return {name: array.copy() for name, array in load(base64.b64decode(text, validate=True)).items()}
+    except SafetensorError as fault:
+        raise ValueError(f"this text holds no arrays ({fault})") from None
 
 
 def damaged(path: str | os.PathLike[str], what: str, remedy: str, fault: object) -> DataDamagedError:

@@ -11,6 +11,12 @@ from nagkit.spaces.nas_bench_201 import NasBench201
 
 SPACE = NasBench201()
 BUDGET, BATCH = 20, 3
+LOOK = {  # of no time, as JSON has it
+    "images": {"name": "tiny", "images": [40, 40, 40], "ground": "clouds"},
+    "skeleton": {"channels": [2, 3], "cells": 1, "image_channels": 1, "reduction": "convolution"},
+    "plan": {"lessons": [2, 1], "recipe": {"batch": 8}, "looks": 2, "draws": 4, "images": 20, "counts": [1, 1]},
+}
+OPTIONS = {"evolution": {"population": 6, "tournament": 3}, "supernet": LOOK}  # of searches by name
 
 
 def worth(tokens):
@@ -20,8 +26,7 @@ def worth(tokens):
 
 
 def made(name="evolution", seed=0, **options):
-    options = {"population": 6, "tournament": 3, **options} if name == "evolution" else options
-    return search(name, SPACE, [Objective(COUNT, symbols)], seed=seed, **options)
+    return search(name, SPACE, [Objective(COUNT, symbols)], seed=seed, **OPTIONS.get(name, {}) | options)
 
 
 def run(path, name="evolution", budget=BUDGET):

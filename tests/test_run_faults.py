@@ -21,7 +21,7 @@ from nagkit.owner import Owner
 from nagkit.run import Run
 from nagkit.search import SEARCHES
 from nursery import nursery
-from runs import BATCH, BUDGET, history, made, run, worth
+from runs import BATCH, BUDGET, OPTIONS, history, made, run, worth
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ WALK = f"""
     import numpy as np
     import torch
     import nagkit.search.latent  # now, as each child that is killed would else do it anew
+    import nagkit.search.supernet
     import optuna
     from nagkit.checks.search import COUNT, symbols
     from nagkit.metrics import Objective
@@ -52,7 +53,7 @@ WALK = f"""
         return np.where(values % 7 == 0, np.nan, values)
 
     def work(path, name):
-        options = dict(population=6, tournament=3) if name == "evolution" else dict()
+        options = {OPTIONS!r}.get(name, dict())
         mine = search(name, space, [Objective(COUNT, symbols)], seed=0, **options)
         for event in Run(path, mine, {BUDGET}, {BATCH}).walk(worth):
             if hasattr(event, "number"):

@@ -3,9 +3,11 @@
 Notation: n images, h and w their sides in pixels, g and v those after averaging, c channels.
 """
 
+import json
 import math
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
@@ -81,6 +83,31 @@ def opened(images: Images) -> Task:
         case ImageFile():
             return _read(images, images.state)
     return _rendered(named(images))
+
+
+def told(images: Images) -> str | dict[str, Any]:
+    """What the images are, for JSON; ``found`` finds them again, but a task that is neither rendered nor in a file."""
+    match images:
+        case ImageRecipe() | ImageFile():
+            return json.loads(json.dumps(asdict(images)))
+        case Task():
+            return {"sha256": images.digest()} if images.recipe is None else told(images.recipe)
+    return named(images).name
+
+
+def found(images: Images | Mapping[str, Any]) -> Images:
+    """The images of which ``told`` gave this; images stay as they are."""
+    if not isinstance(images, Mapping):
+        return images
+    if "sha256" in images:
+        raise ArgumentError(
+            f"images must be there to be found again; those with the sha256 {images['sha256']} came from a program. "
+            "Put them into a file, and give ImageFile(path)."
+        )
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in images.items()
+    }
+    return ImageFile(**fields) if "path" in images else ImageRecipe(**fields)
 
 
 @lru_cache(maxsize=_MOST_TASKS)

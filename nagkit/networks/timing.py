@@ -123,7 +123,7 @@ class Timings:
             raise ValueError(f"it has format {content['format']!r:.80}, not {FORMAT}.")
         about = dict(content["workload"])
         if about["skeleton"] is not None:
-            about["skeleton"] = Skeleton(**{**about["skeleton"], "channels": tuple(about["skeleton"]["channels"])})
+            about["skeleton"] = Skeleton.again(about["skeleton"])
         workload = Workload(**about)
         tokens = workload.searched.check([each["tokens"] for each in content["networks"]])
         milliseconds = np.array([each["milliseconds"] for each in content["networks"]], dtype=np.float64)

@@ -5,7 +5,10 @@ Notation: n architectures, L slots.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from inspect import signature
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,6 +28,11 @@ from nagkit.space import SearchSpace
 from nagkit.spaces.skeleton import Skeleton
 
 SMALL = Skeleton((16, 32), cells=1, reduction="convolution")  # trains in seconds on images of 8 pixels a side
+COSTS = {"params": "trainable parameters", "flops": "multiply-accumulates for one image"}
+GIVES: dict[str, tuple[str, Literal["max", "min"], str]] = {  # what of the validation images -> unit, direction, curve
+    "val_accuracy": ("%", "max", "validation_accuracy"),
+    "val_loss": ("nats", "min", "validation_loss"),
+}
 SHORT = TrainingRecipe(epochs=10, shown=1000, batch=64, watched=100)
 
 
@@ -34,13 +42,15 @@ class Trainer:
 
     That is what an objective asks for, here or in another process: ``objective`` is one. The test images tell nothing
     to a search; ``train`` gives their accuracy too. The same architecture, seed and versions give the same bits.
+    With ``gives="val_loss"`` it gives the cross-entropy in nats instead, which tells networks apart more finely.
 
     Args:
         images: a task of digits by name or recipe, a file of images, or a task of images of your own; the last travels
             as a whole to other processes, so that a file is better where it is large
         training: a recipe
-        seeds: of initial weights and of the order of images; with several, accuracy is the mean
+        seeds: of initial weights and of the order of images; with several, what is given is the mean
         skeleton: what is around a cell or a wiring; its ``image_channels`` are those of the images
+        gives: ``"val_accuracy"`` or ``"val_loss"``
     """
 
     space: SearchSpace
@@ -48,6 +58,7 @@ class Trainer:
     training: TrainingRecipe = SHORT
     seeds: Sequence[int] = (0,)
     skeleton: Skeleton = SMALL
+    gives: str = "val_accuracy"
     task_name: str = field(init=False)
     digest: str = field(init=False)  # of the images
 
@@ -55,6 +66,7 @@ class Trainer:
         arguments.instance("space", self.space, SearchSpace, "nagkit.space('random-wired-16')")
         arguments.instance("training", self.training, TrainingRecipe, "TrainingRecipe(epochs=10)")
         arguments.instance("skeleton", self.skeleton, Skeleton, "MICRO")
+        arguments.one_of("gives", self.gives, GIVES)
         seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
         if not seeds or len(set(seeds)) < len(seeds):
             raise ArgumentError(f"seeds must hold one or more, each once; got {seeds}. Write (0, 1, 2).")
@@ -82,13 +94,14 @@ class Trainer:
 
     @property
     def metric(self) -> Metric:
-        """Accuracy on validation images, and how it comes about."""
+        """What it gives of validation images, and how that comes about."""
         how, recipe = self.about(), self.training
+        unit, direction, _ = GIVES[self.gives]
         shown = "all images" if recipe.shown is None else f"{recipe.shown} images"
         return Metric(
-            "val_accuracy",
-            "%",
-            "max",
+            self.gives,
+            unit,
+            direction,
             dataset=self.task_name,
             split="validation",
             epochs=recipe.epochs,
@@ -98,8 +111,17 @@ class Trainer:
         )
 
     def objective(self) -> Objective:
-        """The wish for accuracy on validation images; to ask for its values is to train."""
+        """The wish for what it gives; to ask for its values is to train."""
         return Objective(self.metric, self)
+
+    def cost(self, name: str = "params") -> Objective:
+        """The wish for few parameters of the networks that it trains, or for few ``"flops"``: both exact."""
+        count = getattr(self.space, arguments.one_of("cost", name, COSTS))
+        side = self.task.train.images.shape[2]
+        options = {"classes": self.task.classes, "skeleton": self.skeleton, "image_size": side}
+        taken = {option: value for option, value in options.items() if option in signature(count).parameters}
+        metric = Metric(name, "1", "min", dataset=self.task_name, source=f"Exact: {COSTS[name]}.")
+        return Objective(metric, partial(count, **taken), exact=True)
 
     def about(self) -> dict[str, object]:
         """What a training depends on besides architecture, seed and versions; for JSON."""
@@ -111,9 +133,10 @@ class Trainer:
         }
 
     def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
-        """The accuracy of each architecture on validation images after training, the mean over seeds, in percent."""
+        """What it gives of each architecture after training, the mean over seeds."""
+        _, _, curve = GIVES[self.gives]
         each = [[self.train(row, seed) for seed in self.seeds] for row in self.space.check(tokens)]
-        return np.array([np.mean([t.curves["validation_accuracy"][-1] for t in trainings]) for trainings in each])
+        return np.array([np.mean([training.curves[curve][-1] for training in trainings]) for trainings in each])
 
     def train(self, row: Int[np.ndarray, "L"], seed: int) -> Training:
         """One training, with its curves; the last value of each is that of all images of the split."""

@@ -7,12 +7,24 @@ from typing import Any
 from nagkit import arguments
 from nagkit.metrics import Constraint, Objective
 from nagkit.search.about import constraint, objective
-from nagkit.search.loop import Asked, Evaluated, Event, Left, run
-from nagkit.search.search import Search  # before the function below, whose name its module would take
+from nagkit.search.loop import Asked, Evaluated, Event, Left, Stepped, run
+from nagkit.search.search import Search, StepwiseSearch  # before the function below, whose name its module would take
 from nagkit.space import SearchSpace
 from nagkit.spaces import space as find_space
 
-__all__ = ["SEARCHES", "Asked", "Evaluated", "Event", "Left", "Search", "again", "run", "search"]
+__all__ = [
+    "SEARCHES",
+    "Asked",
+    "Evaluated",
+    "Event",
+    "Left",
+    "Search",
+    "Stepped",
+    "StepwiseSearch",
+    "again",
+    "run",
+    "search",
+]
 
 _PLACES = {  # name -> module, class
     "random": ("random_search", "RandomSearch"),
@@ -24,6 +36,7 @@ _PLACES = {  # name -> module, class
     "guided": ("guided", "GuidedSearch"),
     "latent": ("latent", "LatentSearch"),
     "policy": ("policy", "PolicySearch"),
+    "supernet": ("supernet", "SupernetSearch"),
     "tpe": ("optuna_search", "ParzenSearch"),
     "nsga-ii": ("optuna_search", "GeneticSearch"),
 }

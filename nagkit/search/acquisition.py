@@ -23,6 +23,20 @@ def probability_of_improvement(mean: Scores, spread: Scores, best: float) -> Sco
     return special.ndtr((mean - best) / np.maximum(spread, 1e-9))
 
 
+def improvement_within(
+    mean: Float[np.ndarray, "m k"], spread: Float[np.ndarray, "m k"], best: float, limits: Float[np.ndarray, "c"]
+) -> Scores:
+    """The expected improvement of the first objective, times how likely the others reach their limits (c = k - 1).
+
+    As for measured constraints (Schonlau, Welch & Jones, 1998); objectives without a spread reach them or do not.
+    """
+    sure = spread[:, 1:] == 0
+    odds = np.where(
+        sure, mean[:, 1:] >= limits, special.ndtr((mean[:, 1:] - limits) / np.where(sure, 1, spread[:, 1:]))
+    )
+    return expected_improvement(mean[:, 0], spread[:, 0], best) * odds.prod(1)
+
+
 def expected_hypervolume_improvement(
     mean: Float[np.ndarray, "m 2"],
     spread: Float[np.ndarray, "m 2"],

@@ -17,6 +17,7 @@ from nagkit.scalarised import scalarised
 from nagkit.search.acquisition import (
     expected_hypervolume_improvement,
     expected_improvement,
+    improvement_within,
     probability_of_improvement,
 )
 from nagkit.search.archived import ArchivedSearch
@@ -25,8 +26,8 @@ from nagkit.search.candidates import ELITE, LEAST_ODDS, SOURCES, Candidates
 
 ACQUISITIONS = {  # by how many objectives they are for
     1: ("ucb", "ei", "pi", "thompson"),
-    2: ("ucb", "thompson", "ehvi", "qlognehvi"),
-    3: ("ucb", "thompson", "qlognehvi"),  # or more
+    2: ("ucb", "thompson", "budget", "ehvi", "qlognehvi"),
+    3: ("ucb", "thompson", "budget", "qlognehvi"),  # or more
 }
 
 
@@ -35,17 +36,19 @@ class BayesianSearch(ArchivedSearch):
 
     Candidates are draws from the law of the slots among the best, all edits of the best, and uniform draws, or what
     ``candidates`` names. Several objectives become one by Chebyshev weights that are drawn anew for each question
-    (Knowles, 2006), or by the expected gain of hypervolume, in scores by rank (``"ehvi"``). Until an architecture meets
-    all measured constraints, the likeliest to do so is asked for; then what meets them with odds of one in ten or
-    better, as the best often lie just inside a bound.
+    (Knowles, 2006), or by the expected gain of hypervolume, in scores by rank (``"ehvi"``); or the first one is wanted
+    within limits to the others that are drawn anew for each question (``"budget"``). Until an architecture meets all
+    measured constraints, the likeliest to do so is asked for; then what meets them with odds of one in ten or better,
+    as the best often lie just inside a bound.
 
     Args:
         initial: how many random architectures come first
-        acquisition: ``"ucb"``; for one objective also ``"ei"``, ``"pi"``; for two ``"ehvi"``; for two and
-            more ``"qlognehvi"``, by BoTorch; for any ``"thompson"``
+        acquisition: ``"ucb"``; for one objective also ``"ei"``, ``"pi"``; for two ``"ehvi"``; for two and more
+            ``"budget"``, the expected improvement of the first objective within what an architecture costs that is
+            drawn at random, and ``"qlognehvi"``, by BoTorch; for any ``"thompson"``
         betas: how many standard deviations above the mean ``"ucb"`` looks, from question to question in turn
-        candidates: where they come from, some of ``"elite"``, ``"mutation"``, ``"random"``, and ``"guided"``, which is
-            diffusion guided by what the search believes
+        candidates: where they come from, some of ``"elite"``, ``"mutation"``, ``"random"``, ``"guided"``, which is
+            diffusion guided by what the search believes, and ``"all"``, for small spaces
     """
 
     name = "bayesian"
@@ -88,9 +91,12 @@ class BayesianSearch(ArchivedSearch):
     def _propose(self) -> Int[np.ndarray, "k L"]:
         self.came_from, finite = "random", np.isfinite(self.archive.values).all(1).sum()
         if finite < 2 or len(self.archive) + len(self.archive.pending) < self.initial:
-            return self.archive.fresh(1, self.rng)
+            return self._first()
         belief, weights = Belief(self.archive, self._kernels), self.rng.dirichlet(np.ones(len(self.objectives)))
-        order = np.lexsort((-scalarised(belief.scores, weights), ~belief.feasible))
+        limits = self._limits(belief)
+        within = (belief.scores[:, 1:] >= limits).all(1)
+        worth = belief.scores[:, 0] if self.acquisition == "budget" else scalarised(belief.scores, weights)
+        order = np.lexsort((-worth, ~within, ~belief.feasible))
         drawn = self._drawn(belief.tokens[order[:ELITE]])
         rows = np.concatenate([self.archive.tokens[:0], *drawn.values()])
         new = self.archive.new(rows) if len(rows) else np.zeros(0, dtype=bool)
@@ -99,17 +105,31 @@ class BayesianSearch(ArchivedSearch):
         candidates, sources = rows[new], np.repeat(list(drawn), list(map(len, drawn.values())))[new]
         odds = belief.odds(candidates)
         if belief.feasible.any():
-            gains = self._gains(belief, candidates, weights)
+            gains = self._gains(belief, candidates, weights, limits)
             odds = np.where(odds >= min(LEAST_ODDS, odds.max()), gains, -np.inf)
         self.came_from = str(sources[odds.argmax()])
         return candidates[[odds.argmax()]]
+
+    def _first(self) -> Int[np.ndarray, "k L"]:
+        """What is asked for before anything is known."""
+        return self.archive.fresh(1, self.rng)
 
     def _drawn(self, elite: Int[np.ndarray, "e L"]) -> dict[str, Int[np.ndarray, "_ L"]]:
         """Candidates by source, known ones among them; ``elite`` are the best that were told, best first."""
         return self._source.drawn(self.archive, elite, self.rng)
 
+    def _limits(self, belief: Belief) -> Float[np.ndarray, "c"]:
+        """Scores that all objectives but the first shall reach: of an architecture drawn at random, or anything."""
+        if self.acquisition != "budget":
+            return np.full(len(self.objectives) - 1, -np.inf)
+        return belief.expected(self.space.sample(1, self.rng))[0][0, 1:]
+
     def _gains(
-        self, belief: Belief, candidates: Int[np.ndarray, "m L"], weights: Float[np.ndarray, "k"]
+        self,
+        belief: Belief,
+        candidates: Int[np.ndarray, "m L"],
+        weights: Float[np.ndarray, "k"],
+        limits: Float[np.ndarray, "c"],
     ) -> Float[np.ndarray, "m"]:
         """What the acquisition expects of each candidate."""
         if self.acquisition == "thompson":
@@ -119,13 +139,15 @@ class BayesianSearch(ArchivedSearch):
 
             return noisy_hypervolume_improvement(belief, candidates, self.rng)
         mean, spread = belief.expected(candidates)
+        if self.acquisition == "ucb":
+            beta = self.betas[(len(self.archive) + len(self.archive.pending)) % len(self.betas)]
+            return scalarised(mean + beta * spread, weights)
+        if self.acquisition == "budget":
+            within = belief.tokens[belief.feasible & (belief.scores[:, 1:] >= limits).all(1)]
+            known = belief.mean(0, within) if len(within) else mean[:, 0].min(keepdims=True)
+            return improvement_within(mean, spread, known.max(), limits)
         best = belief.scores[belief.feasible]
-        match self.acquisition:
-            case "ehvi":
-                return expected_hypervolume_improvement(mean, spread, best, belief.scores.min(0))
-            case "ei":
-                return expected_improvement(mean[:, 0], spread[:, 0], best.max())
-            case "pi":
-                return probability_of_improvement(mean[:, 0], spread[:, 0], best.max())
-        beta = self.betas[(len(self.archive) + len(self.archive.pending)) % len(self.betas)]
-        return scalarised(mean + beta * spread, weights)
+        if self.acquisition == "ehvi":
+            return expected_hypervolume_improvement(mean, spread, best, belief.scores.min(0))
+        alone = {"ei": expected_improvement, "pi": probability_of_improvement}[self.acquisition]
+        return alone(mean[:, 0], spread[:, 0], best.max())

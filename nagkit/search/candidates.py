@@ -11,19 +11,20 @@ from jaxtyping import Int
 
 from nagkit.diffusion.energy import Energy, drawn
 from nagkit.diffusion.guidance import Guidance
-from nagkit.errors import UnsatisfiableError
+from nagkit.errors import ArgumentError, UnsatisfiableError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.search.archive import Archive
 from nagkit.search.belief import Belief, Kernels, settled
 from nagkit.search.elite import like
 from nagkit.space import UNDECIDED
 
-SOURCES = ("elite", "mutation", "random", "guided")
+SOURCES = ("elite", "mutation", "random", "guided", "all")
 LATENT_SOURCES = ("sampled", "climbed")  # those that have latent variables, of a latent search
 ELITE = 10  # architectures around which candidates are looked for
 DRAWS = 200  # from the law of the elite
 UNIFORM, ALONE = 60, 1_000  # random ones beside others, of which they are at least a tenth, and alone
 GUIDED, STRENGTH = 600, 4.0  # guided ones, and how strongly
+WHOLE = 20_000  # architectures of a space at most, of which all can be candidates at once
 MASKED = 3, 0.3  # at most so many slots of the best, or so large a part of them, are decided anew; at least one
 LEAST_ODDS = 0.1  # of meeting the constraints: what is less likely to is not asked for
 
@@ -35,12 +36,14 @@ class Candidates:
 
     ``"elite"``: draws from the law of the slots among the best; ``"mutation"``: all edits of the best; ``"random"``:
     draws from the whole space; ``"guided"``: masked diffusion begun at the best, of which a part is masked again and
-    decided anew, guided by what is expected (to first order, as candidates are judged afterwards).
+    decided anew, guided by what is expected (to first order, as candidates are judged afterwards); ``"all"``: of a
+    small space everything, but of what computes the same what costs least.
     """
 
     def __init__(self, sources: Sequence[str], kernels: Kernels) -> None:
         self.sources, self.kernels = sources, kernels
         self._guide: tuple[int, Energy | None] | None = None  # from so many labels
+        self._whole: Int[np.ndarray, "m L"] | None = None
 
     def drawn(
         self, archive: Archive, elite: Int[np.ndarray, "e L"], rng: np.random.Generator
@@ -53,10 +56,28 @@ class Candidates:
             parts["mutation"] = space.neighbours(elite).reshape(-1, elite.shape[1])
         if "guided" in self.sources:
             parts["guided"] = self._guided(archive, elite, rng)
+        if "all" in self.sources:
+            parts["all"] = self._all(archive)
         if "random" in self.sources:
             others = sum(map(len, parts.values()))
             parts["random"] = space.sample(max(UNIFORM, others // 9 + 1) if others else ALONE, rng)
         return parts
+
+    def _all(self, archive: Archive) -> Int[np.ndarray, "m L"]:
+        """The cheapest of each class of architectures that compute the same, by the exact objectives in their order."""
+        if self._whole is None:
+            space = archive.space
+            if space.size > WHOLE:
+                raise ArgumentError(
+                    f"candidates can be 'all' in spaces of {WHOLE:,} architectures or fewer; {space.name} has "
+                    f"{space.size:.3g}. Take others, as 'mutation' and 'random'."
+                )
+            rows = space.all()
+            costs = [-each.metric.sign * each.values(rows) for each in archive.objectives if each.exact]
+            classes = space.index(space.canonical(rows, space.identities[-1]))
+            order = np.lexsort((*costs[::-1], classes))
+            self._whole = rows[order[np.unique(classes[order], return_index=True)[1]]]
+        return self._whole
 
     def _guided(self, archive: Archive, elite: np.ndarray, rng: np.random.Generator) -> Int[np.ndarray, "m L"]:
         weights = np.arange(len(elite), 0, -1.0)

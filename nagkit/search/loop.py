@@ -19,7 +19,7 @@ from nagkit.errors import ArgumentError, NagkitError
 from nagkit.executors import InProcess, workers
 from nagkit.metrics import Constraint, Objective
 from nagkit.search.about import ByBenchmark
-from nagkit.search.search import Search
+from nagkit.search.search import Search, StepwiseSearch
 
 Evaluate = Callable[[Int[np.ndarray, "n L"]], Float[np.ndarray, "n m"]]
 _LONGEST = 500  # letters of a reason
@@ -49,7 +49,14 @@ class Evaluated:
     fault: str | None = None
 
 
-Event = Asked | Evaluated
+@dataclass(frozen=True, eq=False)
+class Stepped:
+    """The search worked on its next question, and ``step`` says what it did; its state has moved on."""
+
+    step: object
+
+
+Event = Asked | Evaluated | Stepped
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,9 +189,11 @@ class _Loop:
             while True:
                 while len(running) < workers(self.executor):
                     if not queue:
-                        if asked >= self.budget or not len(
-                            rows := self.search.ask(min(self.batch, self.budget - asked))
-                        ):
+                        if asked >= self.budget:
+                            break
+                        if isinstance(self.search, StepwiseSearch):
+                            yield from map(Stepped, self.search.steps())
+                        if not len(rows := self.search.ask(min(self.batch, self.budget - asked))):
                             break
                         yield Asked(asked, rows)
                         queue.extend(enumerate(rows, start=asked))

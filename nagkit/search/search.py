@@ -1,5 +1,6 @@
 """What every search offers: ask it what to evaluate, tell it what came out."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -46,4 +47,16 @@ class Search(Protocol):
 
     def from_state(self, state: dict[str, Any]) -> "Search":
         """A search made as this one that goes on from there; ``self`` stays as it was."""
+        ...
+
+
+@runtime_checkable
+class StepwiseSearch(Search, Protocol):
+    """A search with long work before a question, which the loop walks: watched, stopped and resumed after any step."""
+
+    def steps(self) -> Iterator[object]:
+        """What is left to do before the next question, step by step; nothing if ``ask`` can answer at once.
+
+        After every step ``state()`` holds all work so far. ``ask`` does what is left where nobody walks it.
+        """
         ...

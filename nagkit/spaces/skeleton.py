@@ -4,7 +4,7 @@ Notation: C channels, r image side, k classes; n1, n3 the numbers of 1x1 and 3x3
 FLOPs are multiply-accumulates of convolutions and the classifier; pooling, normalisation and ReLU are not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,14 @@ class Skeleton:
         }
         for name, value in sizes.items():
             object.__setattr__(self, name, value)
+
+    @staticmethod
+    def again(told: Mapping[str, Any]) -> "Skeleton":
+        """The skeleton of which ``asdict`` gave this, also by way of JSON."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in told.items()
+        }
+        return Skeleton(**fields)
 
     @property
     def stages(self) -> tuple[tuple[int, int], ...]:

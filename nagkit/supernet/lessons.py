@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -161,10 +160,8 @@ class Lessons(Iterator[Lesson]):
                 f"task must be the one that the weights learned from, with the sha256 {told['images']}; got one with "
                 f"{task.digest()}. Bring the same images."
             )
-        shape: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in told["skeleton"].items()
-        }
-        network = SharedNetwork.of(find_space(told["space"]), told["classes"], Skeleton(**shape), device=device)
+        skeleton = Skeleton.again(told["skeleton"])
+        network = SharedNetwork.of(find_space(told["space"]), told["classes"], skeleton, device=device)
         found = Lessons(network, task, SharedRecipe(**told["recipe"]), sampler)
         with torch.no_grad():
             for name, weight in found._named():

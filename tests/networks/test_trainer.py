@@ -49,6 +49,26 @@ def test_values_are_those_of_training_by_hand():
     assert len({*found}) > 1
 
 
+def test_it_gives_the_loss_when_asked_for_that():
+    (row,), mine = SPACE.sample(1, np.random.default_rng(0)), trainer(gives="val_loss")
+    assert mine(row[None])[0] == mine.train(row, 0).curves["validation_loss"][-1]
+    assert (mine.metric.name, mine.metric.unit, mine.metric.direction) == ("val_loss", "nats", "min")
+    with pytest.raises((ArgumentError, TypeError), match="gives must be one of"):
+        trainer(gives="loss")
+
+
+def test_its_costs_are_those_of_the_networks_it_trains():
+    tokens, mine = SPACE.sample(4, np.random.default_rng(0)), trainer()
+    params, flops = mine.cost(), mine.cost("flops")
+    counted = [sum(each.numel() for each in mine._network(row, 0).parameters()) for row in tokens]
+    assert params.values(tokens).tolist() == counted
+    assert flops.values(tokens).tolist() == SPACE.flops(tokens, 10, 8, mine.skeleton).tolist()
+    assert params.exact
+    assert flops.exact
+    with pytest.raises(ArgumentError, match="cost must be one of"):
+        mine.cost("price")
+
+
 def test_a_training_tells_of_test_images_too_and_the_search_is_not_told():
     (row,), mine = SPACE.sample(1, np.random.default_rng(1)), trainer()
     told = mine.train(row, 0)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nagkit.search.acquisition import (
     expected_hypervolume_improvement,
     expected_improvement,
+    improvement_within,
     probability_of_improvement,
 )
 
@@ -23,6 +24,18 @@ def test_improvement_is_the_mean_over_draws(mean, spread, best):
     one = np.array([mean]), np.array([spread]), best
     assert expected_improvement(*one)[0] == pytest.approx(np.maximum(drawn - best, 0).mean(), abs=0.02)
     assert probability_of_improvement(*one)[0] == pytest.approx((drawn > best).mean(), abs=0.01)
+
+
+@given(numbers, spreads, numbers, st.tuples(numbers, spreads, numbers))
+@settings(max_examples=30)
+def test_improvement_within_a_limit_counts_what_reaches_it(mean, spread, best, of_cost):
+    other, varies, limit = of_cost
+    drawn, cost = mean + spread * DRAWS[:, 0], other + varies * DRAWS[:, 1]
+    both, sure = (np.array([[spread, each]]) for each in (varies, 0.0))
+    found = improvement_within(np.array([[mean, other]]), both, best, np.array([limit]))[0]
+    assert found == pytest.approx((np.maximum(drawn - best, 0) * (cost >= limit)).mean(), abs=0.02)
+    known = improvement_within(np.array([[mean, other]]), sure, best, np.array([limit]))[0]
+    assert known == pytest.approx(np.maximum(drawn - best, 0).mean() * (other >= limit), abs=0.02)
 
 
 def hypervolume(points, reference):

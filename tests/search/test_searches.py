@@ -9,8 +9,10 @@ from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.search import SEARCHES, Search, search
 from nagkit.spaces.nas_bench_201 import NasBench201
+from runs import LOOK
 
 SPACE = NasBench201()
+OPTIONS = {"supernet": LOOK}
 FEW = Metric("zeros", "count", "min")
 ONE = [Objective(COUNT, symbols)]
 TWO = [*ONE, Objective(FEW, lambda tokens: (tokens == 0).sum(1).astype(float))]
@@ -24,14 +26,15 @@ def name(request):
 class TestSearches(SearchContract):
     @pytest.fixture(params=[ONE, pytest.param(TWO, marks=pytest.mark.slow)], ids=["one objective", "two objectives"])
     def make(self, request, name):
-        return lambda seed, constraints=(): search(name, SPACE, request.param, constraints, seed=seed)
+        options = OPTIONS.get(name, {})
+        return lambda seed, constraints=(): search(name, SPACE, request.param, constraints, seed=seed, **options)
 
 
 @pytest.mark.slow
 class TestAcquisitions(SearchContract):
-    @pytest.fixture(params=["ei", "thompson", "ehvi"])
+    @pytest.fixture(params=["ei", "thompson", "ehvi", "budget"])
     def make(self, request):
-        wanted = TWO if "hvi" in request.param else ONE
+        wanted = TWO if request.param in {"ehvi", "budget"} else ONE
         options = {"acquisition": request.param}
         return lambda seed, constraints=(): search("bayesian", SPACE, wanted, constraints, seed=seed, **options)
 
@@ -46,12 +49,12 @@ class TestGenetic(SearchContract):
 
 
 def test_a_search_is_a_search(name):
-    assert isinstance(search(name, SPACE, ONE, seed=0), Search)
+    assert isinstance(search(name, SPACE, ONE, seed=0, **OPTIONS.get(name, {})), Search)
 
 
 def test_a_small_space_is_asked_for_to_its_end_and_then_no_more(name):
-    if name == "policy":
-        pytest.skip("there are no weights for the small space")
+    if name in {"policy", "supernet"}:
+        pytest.skip("there are no weights, shared or not, for the small space")
     space, options = Blocks(), {"published": True} if name == "latent" else {}  # for which there are no weights
     made = search(name, space, [Objective(COUNT, symbols)], seed=0, **options)
     assert len(np.unique(walk(made, 3, batch=10), axis=0)) == space.size
@@ -60,7 +63,7 @@ def test_a_small_space_is_asked_for_to_its_end_and_then_no_more(name):
 
 @pytest.mark.parametrize(("wanted", "identity"), [(ONE, "function"), (TWO, "string")])
 def test_architectures_that_are_the_same_are_asked_for_once(name, wanted, identity):
-    made = search(name, SPACE, wanted, seed=0)
+    made = search(name, SPACE, wanted, seed=0, **OPTIONS.get(name, {}))
     assert made.identity == identity
     assert len(np.unique(SPACE.canonical(walk(made, 60), identity), axis=0)) == 60
 
