@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit import arguments
+from nagkit.dominance import layered
 from nagkit.errors import ArgumentError, PackageMissingError
 from nagkit.scalarised import scalarised
 from nagkit.search.acquisition import (
@@ -77,6 +78,19 @@ class BayesianSearch(ArchivedSearch):
         for source in self.candidates or [""]:
             arguments.one_of("each of candidates", source, self.sources)
         self._begin()
+
+    def promising(self, count: int) -> Int[np.ndarray, "c L"]:
+        """So many of those told, or all: front by front of what is expected of them, as one value may have been luck.
+
+        Those come first that meet all constraints.
+        """
+        arguments.whole("count", count)
+        if not np.isfinite(self.archive.values).all(1).any():
+            return self.archive.tokens[:0]
+        belief = Belief(self.archive, self._kernels)
+        mean = belief.expected(belief.tokens)[0]
+        order = layered(-mean, len(mean))
+        return belief.tokens[order[np.argsort(~belief.feasible[order], kind="stable")]][:count]
 
     def _begin(self) -> None:
         """Nothing is learned yet."""

@@ -6,7 +6,7 @@ from scipy import stats
 
 from blocks import ROWS, Blocks
 from nagkit.benchmarks import benchmark
-from nagkit.checks.search import COUNT, walk
+from nagkit.checks.search import COUNT, symbols, walk
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.predictors.gaussian_process import Features
@@ -17,11 +17,13 @@ from nagkit.search.archive import Archive
 from nagkit.search.belief import Belief, Kernels
 from nagkit.search.elite import SMOOTHING, like
 from nagkit.search.noisy_hypervolume import noisy_hypervolume_improvement
+from nagkit.spaces import space as find_space
 from nagkit.spaces.nas_bench_201 import NasBench201
 
 pytestmark = pytest.mark.slow
 
 SPACE = NasBench201()
+TABLE = benchmark("digits/mid8")
 COST = Metric("cost", "ms", "min")
 
 
@@ -168,3 +170,44 @@ def test_the_acquisition_of_botorch_agrees_with_the_exact_one():
 def test_impossible_searches_are_refused(objectives, wrong, message, as_a_user):
     with pytest.raises(ArgumentError, match=message):
         search("bayesian", SPACE, objectives, seed=0, **wrong)
+
+
+def test_what_is_promising_comes_front_by_front_of_what_is_expected():
+    wishes = [TABLE.objective("val_accuracy_seed0"), TABLE.objective("params", exact=True)]
+    found = search("bayesian", TABLE.space, wishes, seed=0, acquisition="budget")
+    assert not len(found.promising(3))
+    for _ in run(found, 40):
+        pass
+    rows = found.promising(8)
+    assert len(np.unique(rows, axis=0)) == 8
+    assert len(found.promising(100)) == 40
+    mean = Belief(found.archive, found._kernels).expected(found.archive.tokens)[0]
+    rows_told = zip(found.archive.tokens.tolist(), mean, strict=True)
+    best = {tuple(row) for row, own in rows_told if not (mean > own).all(1).any()}
+    assert {tuple(row) for row in rows.tolist()[: len(best)]} <= best
+    bound = TABLE.constraint("val_loss", high=float(np.median(TABLE.look_up(found.archive.tokens, "val_loss"))))
+    bounded = search("bayesian", TABLE.space, wishes, [bound], seed=0)
+    for _ in run(bounded, 30):
+        pass
+    first = bounded.promising(int(bounded.archive.feasible().sum()))
+    assert bound.met(TABLE.look_up(first, "val_loss")).all()
+
+
+def test_all_of_a_small_space_are_candidates_the_cheapest_of_what_computes_the_same():
+    space = TABLE.space
+    wishes = [TABLE.objective("val_accuracy"), TABLE.objective("params", exact=True)]
+    found = search("bayesian", space, wishes, seed=0, acquisition="budget", candidates=["all"])
+    for _ in run(found, 20):
+        pass
+    rows = found._drawn(found.archive.tokens)["all"]
+    classes = space.canonical(rows, "function")
+    assert len(np.unique(classes, axis=0)) == len(rows) == 5390
+    cells = space.all()
+    same = space.index(space.canonical(cells, "function"))
+    costs, least = wishes[1].values(cells), np.full(space.size, np.inf)
+    np.minimum.at(least, same, costs)
+    assert (wishes[1].values(rows) == least[space.index(classes)]).all()
+    with pytest.raises(ArgumentError, match="candidates can be 'all' in spaces of 20,000"):
+        large = search("bayesian", find_space("enas"), [Objective(COUNT, symbols)], seed=0, candidates=["all"])
+        for _ in run(large, 10):
+            pass
