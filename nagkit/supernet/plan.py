@@ -10,6 +10,7 @@ from nagkit.errors import ArgumentError
 from nagkit.supernet.lessons import SharedRecipe
 
 SHRINKING = ("confidence", "count")
+POLICIES = ("natural", "reinforce")
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,9 @@ class Plan:
     used). Then come ``looks``, each of ``draws`` architectures of which a share ``even`` of all choices explores,
     judged by so many validation ``images``. ``shrinking`` is ``"confidence"``, or ``"count"`` as published: so many
     operations leave each slot at the end of a stage as ``counts`` says.
+
+    ``policy`` is ``"natural"``, for all preferences at once, or ``"reinforce"`` as published, for one trade-off: that
+    of accuracy times (first cost / ``wished``) to the power of ``exponents``, each by stage, without exploring.
     """
 
     lessons: tuple[int, ...] = (320, 160, 160)
@@ -30,6 +34,9 @@ class Plan:
     images: int = 500
     shrinking: str = "confidence"
     counts: tuple[int, ...] = (1, 1, 1)
+    policy: str = "natural"
+    wished: tuple[float, ...] = ()
+    exponents: tuple[float, ...] = (-0.45, -0.2, -0.25)  # the published ones
 
     def __post_init__(self) -> None:
         arguments.instance("recipe", self.recipe, SharedRecipe, "SharedRecipe(batch=64)")
@@ -45,6 +52,11 @@ class Plan:
                 arguments.whole("each of counts", n, low=0) for n in arguments.several("counts", self.counts, Real)
             ],
         }
+        arguments.one_of("policy", self.policy, POLICIES)
+        if self.policy == "reinforce":
+            for name, low, high in (("wished", 1e-12, 1e15), ("exponents", -10, 0)):
+                given = arguments.several(name, getattr(self, name), Real)
+                each[name] = [arguments.real(f"each of {name}", number, low, high) for number in given]
         for name, found in each.items():
             if len(found) < stages:
                 raise ArgumentError(

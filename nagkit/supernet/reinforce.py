@@ -8,10 +8,11 @@ Notation: n architectures, L slots, K symbols.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
 from nagkit.space import SearchSpace
@@ -27,15 +28,13 @@ class Reinforce:
     """Categoricals that learn by REINFORCE with Adam; ``law()`` is how they are now.
 
     Args:
-        params: the wished number of parameters
-        exponent: of the share of the wished parameters in the reward; below 0, so that more cost more
         seed: of the first logits
+        objectives: how many a preference weighs, of which this law knows nothing
     """
 
-    def __init__(self, space: SearchSpace, params: float, exponent: float, seed: int) -> None:
+    def __init__(self, space: SearchSpace, seed: int, objectives: int = 1) -> None:
         self._start = PreferenceLaw.of(space, objectives=1, steps=1)
-        self.params = arguments.real("params", params, 1, 1e15)
-        self.exponent = arguments.real("exponent", exponent, -10, 0)
+        self._start = replace(self._start, anchors=np.full((1, objectives), 1 / objectives))
         rng = np.random.default_rng(arguments.seed("seed", seed))
         self._logits = torch.nn.Parameter(torch.from_numpy(_START * rng.standard_normal(self._start.allowed.shape)))
         self._adam = torch.optim.Adam([self._logits], lr=RATE, betas=BETAS, weight_decay=DECAY)
@@ -48,11 +47,9 @@ class Reinforce:
         shares = torch.softmax(logits, dim=1).numpy()
         return PreferenceLaw(self._start.space, self._start.anchors, shares[None], allowed)
 
-    def rewards(
-        self, accuracy: Float[np.ndarray, "n"], params: Int[np.ndarray, "n"] | Float[np.ndarray, "n"]
-    ) -> Float[np.ndarray, "n"]:
-        """Accuracy, in percent or as a share, times the power of the parameters."""
-        return accuracy * (params / self.params) ** self.exponent
+    def drop(self, dropped: Bool[np.ndarray, "L K"]) -> None:
+        """Take these symbols out of their slots."""
+        self._start = replace(self._start, allowed=self._start.without(dropped).allowed)
 
     def learn(self, drawn: Drawn, rewards: Float[np.ndarray, "n"]) -> None:
         """One step by what was drawn with ``law()``, as the grammar let it."""
@@ -73,14 +70,27 @@ class Reinforce:
     def state(self) -> dict[str, np.ndarray]:
         """Its arrays, from which ``restore`` makes one that was made alike as it is now."""
         kept = self._adam.state.get(self._logits, {})
-        moments = {name: np.asarray(kept[name]) for name in ("step", "exp_avg", "exp_avg_sq") if name in kept}
-        return {"logits": self._logits.detach().numpy().copy(), "baseline": np.array(self.baseline), **moments}
+        moments = {name: np.atleast_1d(kept[name]) for name in ("step", "exp_avg", "exp_avg_sq") if name in kept}
+        now = {"logits": self._logits.detach().numpy().copy(), "baseline": np.array([self.baseline])}
+        return now | {"allowed": self._start.allowed, **moments}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Be as one was that gave this ``state``."""
         with torch.no_grad():
             self._logits.copy_(torch.from_numpy(np.array(state["logits"])))
-        self.baseline = float(state["baseline"])
+        self.baseline = float(state["baseline"][0])
+        self._start = replace(self._start, allowed=np.array(state["allowed"]))
         names = [name for name in ("step", "exp_avg", "exp_avg_sq") if name in state]
         if names:
-            self._adam.state[self._logits] = {name: torch.from_numpy(np.array(state[name])) for name in names}
+            kept = {name: torch.from_numpy(np.array(state[name])) for name in names}
+            self._adam.state[self._logits] = kept | {"step": kept["step"].reshape(())}
+
+
+def rewards(
+    accuracy: Float[np.ndarray, "n"],
+    cost: Int[np.ndarray, "n"] | Float[np.ndarray, "n"],
+    wished: float,
+    exponent: float,
+) -> Float[np.ndarray, "n"]:
+    """Accuracy, in percent or as a share, times a power of the cost, as of parameters, by what is wished for."""
+    return accuracy * (cost / wished) ** exponent

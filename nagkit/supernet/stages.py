@@ -10,6 +10,7 @@ Notation: n architectures, L slots, K symbols, k objectives.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -23,6 +24,7 @@ from nagkit.supernet.lessons import Lesson, Lessons
 from nagkit.supernet.natural_gradient import descent
 from nagkit.supernet.plan import Plan
 from nagkit.supernet.preference_law import PreferenceLaw
+from nagkit.supernet.reinforce import Reinforce, rewards
 from nagkit.supernet.sampling import fair
 from nagkit.supernet.scores import evaluate
 from nagkit.supernet.shared import SharedNetwork
@@ -52,6 +54,16 @@ class Shrunk:
     law: PreferenceLaw
 
 
+class _Seen(NamedTuple):
+    """What a look saw: in which stage, what was drawn for which preference, and what it is worth, less being better."""
+
+    stage: int
+    tokens: Int[np.ndarray, "n L"]
+    preference: Float[np.ndarray, "k"]
+    raw: Float[np.ndarray, "n k"]
+    accuracy: Float[np.ndarray, "n"]
+
+
 class Stages(Iterator[Lesson | Look | Shrunk]):
     """Lessons, looks and shrinking, one step after the other; ``network`` and ``law`` are how they are now.
 
@@ -72,9 +84,13 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
         self.law = PreferenceLaw.of(network.space, 1 + len(self.costs))
         self.rng = np.random.default_rng([self.seed, 1])
         self.lessons = self._taught()
-        self._seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # of this stage: rows, preference, raw values
-        self._losses: dict[bytes, float] = {}
+        self._seen: list[_Seen] = []
+        self._scores: dict[bytes, tuple[float, float]] = {}  # of this stage: loss and accuracy
         self._sums = self._in_closed_form()
+        self._reinforce = None
+        if self.plan.policy == "reinforce":
+            self._reinforce = self._published()
+            self.law = self._reinforce.law()
 
     def __next__(self) -> Lesson | Look | Shrunk:
         """The next step."""
@@ -85,11 +101,15 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
             return lesson
         return self._looked() if self.look < self.plan.looks else self._shrunk()
 
-    def drawn(self) -> tuple[Int[np.ndarray, "n L"], Float[np.ndarray, "n k"]]:
-        """What was drawn in this stage, each once, and its objectives: the loss in nats, the costs in their units."""
-        if not self._seen:
+    def drawn(self, stage: int | None = None) -> tuple[Int[np.ndarray, "n L"], Float[np.ndarray, "n k"]]:
+        """What was drawn in a stage, by default in this one, each once, and its objectives.
+
+        These are the loss in nats, by the weights of that stage, and the costs in their units.
+        """
+        seen = [each for each in self._seen if each.stage == (self.stage if stage is None else stage)]
+        if not seen:
             return np.empty((0, len(self.network.space.slots)), np.int64), np.empty((0, 1 + len(self.costs)))
-        rows, raw = (np.concatenate([each[place] for each in self._seen]) for place in (0, 2))
+        rows, raw = (np.concatenate(part) for part in zip(*((each.tokens, each.raw) for each in seen), strict=True))
         _, first = np.unique(rows, axis=0, return_index=True)
         first.sort()
         signs = np.array([1.0, *(-cost.metric.sign for cost in self.costs)])
@@ -99,8 +119,10 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
         """What the next steps depend on: arrays by name and a header of texts, as ``weights.write`` takes them."""
         arrays, header = self.lessons.state()
         arrays |= {f"law.{name}": value for name, value in self.law.state().items()}
+        if self._reinforce is not None:
+            arrays |= {f"reinforce.{name}": value for name, value in self._reinforce.state().items()}
         for place, each in enumerate(self._seen):
-            arrays |= {f"seen.{place}.{part}": value for part, value in enumerate(each)}
+            arrays |= {f"seen.{place}.{name}": np.atleast_1d(value) for name, value in each._asdict().items()}
         told = {
             "plan": asdict(self.plan),
             "seed": self.seed,
@@ -128,15 +150,17 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
             )
         lessons = Lessons.from_state(state, task, device=device)
         found = Stages(lessons.network, task, costs, Plan.again(told["plan"]), seed=told["seed"])
-        law = {name: arrays[f"law.{name}"] for name in ("anchors", "shares", "allowed")}
-        found.law = PreferenceLaw.from_state(found.network.space, law)
+        found.law = PreferenceLaw.from_state(found.network.space, _named(arrays, "law"))
         found.lessons, found.stage, found.look = lessons, told["stage"], told["look"]
         lessons.sampler = found._sampled
         found.rng.bit_generator.state = told["looking"]
-        while f"seen.{len(found._seen)}.0" in arrays:
-            rows, preference, raw = (arrays[f"seen.{len(found._seen)}.{part}"] for part in range(3))
-            found._seen.append((rows, preference, raw))
-            found._losses |= {row.tobytes(): value for row, value in zip(rows, raw[:, 0], strict=True)}
+        if found._reinforce is not None:
+            found._reinforce.restore(_named(arrays, "reinforce"))
+        while part := _named(arrays, f"seen.{len(found._seen)}"):
+            found._seen.append(_Seen(int(part.pop("stage")[0]), **part))
+        for seen in found._of_this_stage():
+            scores = zip(seen.raw[:, 0].tolist(), seen.accuracy.tolist(), strict=True)
+            found._scores |= dict(zip(map(bytes, seen.tokens), scores, strict=True))
         return found
 
     def _taught(self) -> Lessons:
@@ -152,12 +176,17 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
     def _looked(self) -> Look:
         """Draw for a preference, judge, and move the law."""
         preference = self.rng.dirichlet(np.ones(1 + len(self.costs)))
-        drawn = self.law.draw(preference, self.plan.draws, self.rng, self.plan.even[self.stage])
-        raw = self._judged(drawn.tokens)
-        self._seen.append((drawn.tokens, preference, raw))
-        values = self._values(raw)
-        sums = {place: costs.each / scale for place, (costs, _, scale) in self._sums.items()}
-        self.law = self.law.moved(preference, descent(drawn, preference, values, sums))
+        even = 0.0 if self._reinforce else self.plan.even[self.stage]
+        drawn = self.law.draw(preference, self.plan.draws, self.rng, even)
+        raw, accuracy = self._judged(drawn.tokens)
+        self._seen.append(_Seen(self.stage, drawn.tokens, preference, raw, accuracy))
+        if self._reinforce is None:
+            sums = {place: costs.each / scale for place, (costs, _, scale) in self._sums.items()}
+            self.law = self.law.moved(preference, descent(drawn, preference, self._values(raw), sums))
+        else:
+            aim = self.plan.wished[self.stage], self.plan.exponents[self.stage]
+            self._reinforce.learn(drawn, rewards(accuracy, raw[:, 1], *aim))
+            self.law = self._reinforce.law()
         self.look += 1
         return Look(self.stage, self.look, preference, drawn.tokens, raw[:, 0], self.law)
 
@@ -168,30 +197,47 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
             count = plan.counts[self.stage]
             dropped = fewest(self.law, count, keep=1 if last else 2) if count else np.zeros_like(self.law.allowed)
         else:
-            rows, raw = (np.concatenate([each[place] for each in self._seen]) for place in (0, 2))
-            preferences = np.repeat([each[1] for each in self._seen], plan.draws, axis=0)
+            here = self._of_this_stage()
+            rows, raw = np.concatenate([each.tokens for each in here]), np.concatenate([each.raw for each in here])
+            preferences = np.repeat([each.preference for each in here], plan.draws, axis=0)
             dropped = worse(self.law, Seen(rows, preferences, self._values(raw)), keep=1 if last else 2)
-        self.law = self.law.without(dropped)
+        if self._reinforce is None:
+            self.law = self.law.without(dropped)
+        else:
+            self._reinforce.drop(dropped)
+            self.law = self._reinforce.law()
         event = Shrunk(self.stage, dropped, self.law)
         self.stage, self.look = self.stage + 1, 0
         if not last:
             self.lessons = self._taught()
-            self._seen, self._losses = [], {}  # the weights change: what was said of losses holds no longer
+            self._scores = {}  # the weights change: what was said of losses holds no longer
         return event
 
-    def _judged(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n k"]:
-        """The loss with shared weights and the costs, each so that less is better."""
-        unknown = [row for row in np.unique(tokens, axis=0) if row.tobytes() not in self._losses]
+    def _judged(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n"]]:
+        """The loss with shared weights and the costs, each so that less is better; and the accuracy (%)."""
+        unknown = [row for row in np.unique(tokens, axis=0) if bytes(row) not in self._scores]
         if unknown:
-            losses = evaluate(self.network, self.task, np.array(unknown), self.plan.images).loss
-            self._losses |= {row.tobytes(): loss for row, loss in zip(unknown, losses.tolist(), strict=True)}
-        found = [np.array([self._losses[row.tobytes()] for row in tokens])]
-        found += [-cost.metric.sign * np.asarray(cost.values(tokens), np.float64) for cost in self.costs]
-        return np.stack(found, axis=1)
+            scores = evaluate(self.network, self.task, np.array(unknown), self.plan.images)
+            pairs = zip(scores.loss.tolist(), scores.accuracy.tolist(), strict=True)
+            self._scores |= dict(zip(map(bytes, unknown), pairs, strict=True))
+        losses, accuracy = np.array([self._scores[bytes(row)] for row in tokens]).T
+        costs = [-cost.metric.sign * np.asarray(cost.values(tokens), np.float64) for cost in self.costs]
+        return np.stack([losses, *costs], axis=1), accuracy
+
+    def _of_this_stage(self) -> "list[_Seen]":
+        return [each for each in self._seen if each.stage == self.stage]
+
+    def _published(self) -> Reinforce:
+        """The published policy, if there is a cost for it."""
+        if not self.costs or self.costs[0].metric.sign > 0:
+            raise ArgumentError(
+                "costs must begin with one of which less is better for the policy 'reinforce', as trainer.cost()."
+            )
+        return Reinforce(self.network.space, self.seed, 1 + len(self.costs))
 
     def _values(self, raw: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
         """Objectives from about 0 to 1: what is a sum over slots on the range of drawn rows, the others by rank."""
-        told = np.concatenate([each[2] for each in self._seen])
+        told = np.concatenate([each.raw for each in self._of_this_stage()])
         values = np.empty_like(raw)
         for place in range(raw.shape[1]):
             if place in self._sums:
@@ -213,3 +259,8 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
                 values = costs.of(space.sample(_RANGE, np.random.default_rng(0)))
                 found[place] = costs, float(values.min()), float(np.ptp(values)) or 1.0
         return found
+
+
+def _named(arrays: Mapping[str, np.ndarray], group: str) -> dict[str, Any]:
+    """The arrays of a group by their names in it."""
+    return {name.removeprefix(f"{group}."): array for name, array in arrays.items() if name.startswith(f"{group}.")}

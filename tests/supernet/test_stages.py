@@ -53,10 +53,12 @@ def test_each_stage_teaches_then_looks_then_shrinks(task):
     assert kinds == [Lesson] * 3 + [Look] * 3 + [Shrunk] + [Lesson] * 2 + [Look] * 3 + [Shrunk]
 
 
+@pytest.mark.parametrize("policy", ["natural", "reinforce"])
 @pytest.mark.parametrize("shrinking", ["confidence", "count"])
 @pytest.mark.parametrize("searched", [CELLS, DARTS], ids=lambda each: each.name)
-def test_an_interruption_after_any_step_changes_no_bit(task, searched, shrinking, tmp_path):
-    costs, plan = [params(searched), symbols(searched)], dataclasses.replace(SHORT, shrinking=shrinking)
+def test_an_interruption_after_any_step_changes_no_bit(task, searched, shrinking, policy, tmp_path):
+    costs = [params(searched), symbols(searched)]
+    plan = dataclasses.replace(SHORT, shrinking=shrinking, policy=policy, wished=(500, 400))
     expected, law = ended(stages(task, searched, plan=plan, costs=costs))
     found = stages(task, searched, plan=plan, costs=costs)
     number = 0
@@ -103,9 +105,25 @@ def test_what_was_drawn_is_told_in_units_and_each_architecture_once(task):
         if isinstance(step, Look) and step.look == 3:
             break
     rows, values = found.drawn()
+    of_the_stage = [*found.drawn()]
     assert len(np.unique(rows, axis=0)) == len(rows)
     np.testing.assert_array_equal(values[:, 1], CELLS.params(rows, 4, TINY))
     np.testing.assert_array_equal(values[:, 2], symbols(CELLS).values(rows))
+    ended(found)
+    assert all(map(np.array_equal, found.drawn(0), of_the_stage))
+    assert len(found.drawn(1)[0])
+    assert not len(found.drawn()[0])
+
+
+def test_the_published_policy_asks_for_one_trade_off(task):
+    plan = dataclasses.replace(SHORT, policy="reinforce", wished=(500, 400))
+    for step in (found := stages(task, plan=plan)):
+        if isinstance(step, Look):
+            assert len(step.law.anchors) == 1
+            assert np.array_equal(step.law.at([1, 0]), step.law.at([0, 1]))
+    assert found.law.shares.std() > 0
+    with pytest.raises(ArgumentError, match="costs must begin with one of which less is better"):
+        stages(task, plan=plan, costs=[symbols(CELLS)])
 
 
 @pytest.mark.slow
@@ -155,6 +173,10 @@ def test_lessons_go_fairly_through_what_is_left():
         ({"draws": 1}, "draws"),
         ({"shrinking": "anyhow"}, "shrinking"),
         ({"counts": (1, -1, 1)}, "counts"),
+        ({"policy": "published"}, "policy"),
+        ({"policy": "reinforce"}, "wished"),
+        ({"policy": "reinforce", "wished": (1e3, 1e3, 0)}, "wished"),
+        ({"policy": "reinforce", "wished": (1e3, 1e3, 1e3), "exponents": (0.1, 0, 0)}, "exponents"),
     ],
 )
 def test_impossible_plans_are_refused(given, named):
