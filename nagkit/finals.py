@@ -1,6 +1,6 @@
-"""The end of a search: its candidates are trained with more seeds, fewer each time, and a front is told with its doubt.
+"""The end of a search: its candidates race, trained with more and more seeds, and a front is told with its doubt.
 
-Notation: n candidates, m of them left, s seeds, k objectives.
+Notation: n candidates, m of them left, s seeds, c costs, k = 1 + c objectives.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from nagkit import arguments
-from nagkit.dominance import layered
 from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, LEGEND, Picture, metric_axes
 from nagkit.metrics import Front, Metric, Objective, headings
@@ -27,15 +26,17 @@ if TYPE_CHECKING:
 
 TEST = "test_accuracy"
 BLUE = "#0072B2"
+CONFIDENCE = 0.95  # that a candidate which falls out is worse than another one
 
 
 @dataclass(frozen=True, eq=False)
 class Finals:
-    """Successive halving: all candidates are trained with the first seed, and the better half with each one after it.
+    """A race: all candidates are trained with one seed after the other, and those fall out that are beaten for sure.
 
-    The better half are the first by fronts of what the trainer gives, the mean over the seeds so far, and of the costs;
-    what no other dominates stays in any case (after Jamieson & Talwalkar, AISTATS 2016, with seeds for budgets). Seeds
-    should be others than those of the search, which chose by them. Every training is kept in the ledger, a file.
+    That is when another one that costs no more is better by more than chance has it 5 times of 100, if trainings of all
+    vary alike from seed to seed; so nobody falls out before the second seed (after Maron & Moore, NIPS 1993, *Hoeffding
+    races*). To halve the field after each seed, as successive halving does, would throw out good ones by bad luck.
+    Seeds should be others than those of the search, which chose by them. Each training is kept in the ledger, a file.
     """
 
     trainer: Trainer
@@ -68,20 +69,16 @@ class Finals:
             yield from self._trainings.train(jobs, executor)
 
     def left(self, rounds: int | None = None) -> Int[np.ndarray, "m L"]:
-        """The candidates that are left after so many rounds, which must be finished; after all but the last if None."""
-        import moocore
-
-        rounds = len(self.seeds) - 1 if rounds is None else arguments.whole("rounds", rounds, 0, len(self.seeds) - 1)
-        rows, signs = self.candidates, np.array([metric.sign for metric in self._metrics()])
+        """The candidates that are left after so many seeds, which must be finished; after all when None."""
+        rounds = len(self.seeds) if rounds is None else arguments.whole("rounds", rounds, 0, len(self.seeds))
+        rows = self.candidates
         for done in range(1, rounds + 1):
-            values = -signs * self._values(rows, self.seeds[:done])
-            alone = int(moocore.is_nondominated(values, keep_weakly=True).sum())
-            rows = rows[np.sort(layered(values, max(-(-len(rows) // 2), alone)))]
+            rows = rows[~self._beaten(rows, self.seeds[:done])]
         return rows
 
     def front(self) -> Front:
-        """What no other dominates of those that are left: means over all seeds of what the trainer gives, and costs."""
-        rows = self.left()
+        """What no other dominates by its mean over all seeds, of those that are left; ``left`` are those that may."""
+        rows = self.left(len(self.seeds) - 1)
         return Front.of(self.trainer.space, self._metrics(), rows, self._values(rows, self.seeds))
 
     def estimate(self, row: Int[np.ndarray, "L"], curve: str = TEST) -> Estimate | None:
@@ -97,23 +94,24 @@ class Finals:
 
     def sentence(self) -> str:
         """The front in words."""
-        front, last = self.front(), len(self.left())
         return (
-            f"{len(self.candidates)} candidates, {last} of them trained with all of {len(self.seeds)} seeds. "
-            f"{front.sentence()}"
+            f"{len(self.candidates)} candidates; after {len(self.seeds)} seeds {len(self.left())} of them may be the "
+            f"best for what they cost. By their means: {self.front().sentence()}"
         )
 
     def table(self) -> "pandas.DataFrame":
         """A row for each candidate: on the front or not, accuracies with their intervals, costs, and how many seeds."""
         import pandas as pd
 
-        best, rows = {tuple(row) for row in self.front().tokens.tolist()}, []
+        best, may = ({tuple(row) for row in each.tolist()} for each in (self.front().tokens, self.left()))
+        rows: list[tuple[object, ...]] = []
         costs = np.stack([cost.values(self.candidates) for cost in self.costs], axis=1)
         for row, cost in zip(self.candidates, costs, strict=True):
             validation, test = (self.estimate(row, curve) for curve in ("validation_accuracy", TEST))
             seeds = 0 if test is None else test.n
             text = self.trainer.space.decode(row).text
-            rows.append((tuple(row.tolist()) in best, text, str(validation), str(test), *cost, seeds))
+            on = "yes" if (key := tuple(row.tolist())) in best else "maybe" if key in may else "no"
+            rows.append((on, text, str(validation), str(test), *cost, seeds))
         columns = ["on the front", "architecture", "validation accuracy", "test accuracy"]
         table = pd.DataFrame(rows, columns=[*columns, *headings([cost.metric for cost in self.costs]), "seeds"])
         return table.sort_values(["on the front", table.columns[4]], ascending=[False, True], ignore_index=True)
@@ -123,7 +121,10 @@ class Finals:
         up, right, *_ = self._metrics()
         last = self.left()
         fallen = self.candidates[~(self.candidates[:, None] == last[None]).all(2).any(1)]
-        data = [self._marks("finalists", last, "diamond", BLUE), self._marks("fell out", fallen, "circle-open", GREY)]
+        data = [
+            self._marks("may be on the front", last, "diamond", BLUE),
+            self._marks("fell out", fallen, "circle-open", GREY),
+        ]
         return Picture(data, metric_axes(up, right) | {"legend": LEGEND}, self.sentence(), self.table)
 
     def _marks(self, name: str, rows: Int[np.ndarray, "m L"], symbol: str, colour: str) -> dict[str, Any]:
@@ -143,15 +144,37 @@ class Finals:
             "hoverinfo": "text+x+y",
         }
 
+    def _beaten(self, rows: Int[np.ndarray, "m L"], seeds: Sequence[int]) -> Bool[np.ndarray, "m"]:
+        """Which of these another one beats for sure by these seeds."""
+        from scipy import stats
+
+        each, costs = self._trained(rows, seeds), self._costs(rows)
+        if len(seeds) == 1 or len(rows) == 1:
+            return np.zeros(len(rows), dtype=bool)
+        error = np.sqrt(2 * each.var(1, ddof=1).mean() / len(seeds))
+        reach = error * stats.t.ppf(CONFIDENCE, len(rows) * (len(seeds) - 1))
+        better = each.mean(1)[:, None] > each.mean(1)[None] + reach  # (m, m): worse than the other
+        cheaper = (costs[:, None] >= costs[None]).all(2)
+        return (better & cheaper).any(1)
+
     def _metrics(self) -> list[Metric]:
         told = replace(self.trainer.metric, seeds=", ".join(map(str, self.seeds)))
         return [told, *(cost.metric for cost in self.costs)]
 
-    def _values(self, rows: Int[np.ndarray, "m L"], seeds: Sequence[int]) -> Float[np.ndarray, "m k"]:
-        """The mean over these seeds of what the trainer gives, and the costs."""
-        known, (_, _, curve) = self._trainings.finished(), GIVES[self.trainer.gives]
-        missing = [row for row in rows for seed in seeds if (number(row), seed) not in known]
+    def _trained(self, rows: Int[np.ndarray, "m L"], seeds: Sequence[int]) -> Float[np.ndarray, "m s"]:
+        """What the trainer gives with each seed, signed so that less is better."""
+        known, (_, direction, curve) = self._trainings.finished(), GIVES[self.trainer.gives]
+        missing = sum((number(row), seed) not in known for row in rows for seed in seeds)
         if missing:
-            raise ArgumentError(f"{self.ledger} lacks {len(missing)} trainings of these seeds. Walk train() first.")
-        means = [np.mean([known[number(row), seed].curves[curve][-1] for seed in seeds]) for row in rows]
-        return np.column_stack([means, *(cost.values(rows) for cost in self.costs)])
+            raise ArgumentError(f"{self.ledger} lacks {missing} trainings of these seeds. Walk train() first.")
+        sign = 1 if direction == "min" else -1
+        return sign * np.array([[known[number(row), seed].curves[curve][-1] for seed in seeds] for row in rows])
+
+    def _costs(self, rows: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m c"]:
+        """The costs, signed so that less is better."""
+        return np.stack([-cost.metric.sign * np.asarray(cost.values(rows), np.float64) for cost in self.costs], axis=1)
+
+    def _values(self, rows: Int[np.ndarray, "m L"], seeds: Sequence[int]) -> Float[np.ndarray, "m k"]:
+        """The mean over these seeds of what the trainer gives, and the costs, in their units."""
+        signs = np.array([-metric.sign for metric in self._metrics()])
+        return signs * np.column_stack([self._trained(rows, seeds).mean(1), self._costs(rows)])

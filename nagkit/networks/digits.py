@@ -33,6 +33,10 @@ class Split:
     labels: Int[np.ndarray, "n"]
     sources: Int[np.ndarray, "n"]
 
+    def first(self, count: int) -> "Split":
+        """The first so many images, or all."""
+        return Split(self.images[:count], self.labels[:count], self.sources[:count])
+
 
 @dataclass(frozen=True, eq=False)
 class Task:

@@ -51,6 +51,7 @@ class Trainer:
         seeds: of initial weights and of the order of images; with several, what is given is the mean
         skeleton: what is around a cell or a wiring; its ``image_channels`` are those of the images
         gives: ``"val_accuracy"`` or ``"val_loss"``
+        judged: by how many validation and test images, the first ones; by all of them when None
     """
 
     space: SearchSpace
@@ -59,6 +60,7 @@ class Trainer:
     seeds: Sequence[int] = (0,)
     skeleton: Skeleton = SMALL
     gives: str = "val_accuracy"
+    judged: int | None = None
     task_name: str = field(init=False)
     digest: str = field(init=False)  # of the images
 
@@ -67,6 +69,8 @@ class Trainer:
         arguments.instance("training", self.training, TrainingRecipe, "TrainingRecipe(epochs=10)")
         arguments.instance("skeleton", self.skeleton, Skeleton, "MICRO")
         arguments.one_of("gives", self.gives, GIVES)
+        if self.judged is not None:
+            arguments.whole("judged", self.judged, low=2)
         seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
         if not seeds or len(set(seeds)) < len(seeds):
             raise ArgumentError(f"seeds must hold one or more, each once; got {seeds}. Write (0, 1, 2).")
@@ -130,7 +134,7 @@ class Trainer:
             "images": self.digest,
             "training": asdict(self.training),
             "skeleton": asdict(self.skeleton),
-        }
+        } | ({} if self.judged is None else {"judged": self.judged})
 
     def __call__(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
         """What it gives of each architecture after training, the mean over seeds."""
@@ -142,9 +146,16 @@ class Trainer:
         """One training, with its curves; the last value of each is that of all images of the split."""
         tokens = self.space.check_row(row)
         network, task = self._network(tokens, seed), self.task
-        epochs = [*train(network, _in_channels(task, _channels(network)), self.training, seed)]
+        epochs = [*train(network, self._judged(_in_channels(task, _channels(network))), self.training, seed)]
         (training,) = record(self.task_name, task, number(tokens), tokens, {seed: epochs})
         return training
+
+    def _judged(self, task: Task) -> Task:
+        """The task with as many images to judge by as wanted."""
+        if self.judged is None:
+            return task
+        validation, test = (split.first(self.judged) for split in (task.validation, task.test))
+        return replace(task, validation=validation, test=test)
 
     def _network(self, row: Sequence[int] | Int[np.ndarray, "L"], seed: int) -> Network:
         return build(self.space.decode(row), self.task.classes, self.skeleton, seed=seed)

@@ -44,6 +44,7 @@ LAYERS = (
         "nagkit.maps",
         "nagkit.motifs",
         "nagkit.pairs",
+        "nagkit.preferences",
         "nagkit.race",
         "nagkit.report",
         "nagkit.run",

@@ -57,6 +57,19 @@ def test_it_gives_the_loss_when_asked_for_that():
         trainer(gives="loss")
 
 
+def test_it_judges_by_as_many_images_as_wanted():
+    (row,), some, whole = SPACE.sample(1, np.random.default_rng(0)), trainer(judged=13), trainer()
+    few, all_ = some.train(row, 0).curves, whole.train(row, 0).curves
+    assert few["train_loss"] == all_["train_loss"]
+    hits = few["validation_accuracy"][-1] * 13 / 100
+    assert hits == pytest.approx(round(hits))
+    assert few["validation_loss"][-1] != all_["validation_loss"][-1]
+    assert some.about() == whole.about() | {"judged": 13}
+    assert trainer(judged=1000)(row[None]) == whole(row[None])
+    with pytest.raises(ArgumentError, match="judged must be a whole number from 2"):
+        trainer(judged=1)
+
+
 def test_its_costs_are_those_of_the_networks_it_trains():
     tokens, mine = SPACE.sample(4, np.random.default_rng(0)), trainer()
     params, flops = mine.cost(), mine.cost("flops")
