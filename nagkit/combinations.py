@@ -19,19 +19,32 @@ def together(values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters, each allowed by itself, with files named by their whole paths; refused where they do not fit."""
     if "table" in values:
         _check_table(values)
+    if "first" in values:
+        _check_law(values)
+    if "rivals" in values:
+        _check_rivals(values)
     return {**values, **_trained(values)} if "images" in values else dict(values)
 
 
-def _trained(values: Mapping[str, Any]) -> dict[str, str]:
-    """The images of a report that trains, and lets a law learn; a file by its whole path, as notebooks run elsewhere.
+def _check_rivals(values: Mapping[str, Any]) -> None:
+    """Refuses searches that are none, and counts that leave a part of the report without anything."""
+    from nagkit.search import SEARCHES
 
-    A law learns for the first time when as many wirings as come ``first`` are trained.
-    """
+    for name in filter(None, map(str.strip, values["rivals"].split(","))):
+        arguments.one_of("each of rivals", name, [each for each in SEARCHES if each != "supernet"])
+    if values["candidates"] > values["budget"]:
+        raise ArgumentError(
+            f"candidates must be at most budget, {values['budget']}, as they are chosen among what was trained; got "
+            f"{values['candidates']}."
+        )
+
+
+def _trained(values: Mapping[str, Any]) -> dict[str, str]:
+    """The images of a report that trains; a file by its whole path, as notebooks run elsewhere."""
     from nagkit.networks.images import ImageFile
     from nagkit.networks.recipes import RECIPES, TABLES
-    from nagkit.weights import shipped
 
-    images, first, space = values["images"], values["first"], values["space"]
+    images = values["images"]
     digits = images.removeprefix(TABLES) in RECIPES
     if not digits and not Path(images).is_file():
         known = ", ".join(TABLES + each for each in list(RECIPES)[:3])
@@ -43,6 +56,14 @@ def _trained(values: Mapping[str, Any]) -> dict[str, str]:
             f"side must be 0 for digits, whose images are as large as their task says; got {values['side']} with "
             f"{images!r}."
         )
+    return {"images": images if digits else str(ImageFile(images).path)}
+
+
+def _check_law(values: Mapping[str, Any]) -> None:
+    """Refuses what a law of wirings cannot learn from: it does when as many as come ``first`` are trained."""
+    from nagkit.weights import shipped
+
+    first, space = values["first"], values["space"]
     if values["budget"] < first:
         raise ArgumentError(
             f"budget must be at least first, {first}, as the law learns from so many wirings or more; got "
@@ -53,7 +74,6 @@ def _trained(values: Mapping[str, Any]) -> dict[str, str]:
             f"space must be one whose law has weights here, which {space!r} has not; "
             f"`nagkit train autoregressive --space {space}` makes them."
         )
-    return {"images": images if digits else str(ImageFile(images).path)}
 
 
 def _check_table(values: Mapping[str, Any]) -> None:

@@ -82,15 +82,16 @@ class BayesianSearch(ArchivedSearch):
     def promising(self, count: int) -> Int[np.ndarray, "c L"]:
         """So many of those told, or all: front by front of what is expected of them, as one value may have been luck.
 
-        Those come first that meet all constraints.
+        Those come first that meet all constraints. What is told several times, as with other seeds, counts each time.
         """
         arguments.whole("count", count)
         if not np.isfinite(self.archive.values).all(1).any():
             return self.archive.tokens[:0]
         belief = Belief(self.archive, self._kernels)
-        mean = belief.expected(belief.tokens)[0]
+        rows, first = np.unique(belief.tokens, axis=0, return_index=True)
+        mean, feasible = belief.expected(rows)[0], belief.feasible[first]
         order = layered(-mean, len(mean))
-        return belief.tokens[order[np.argsort(~belief.feasible[order], kind="stable")]][:count]
+        return rows[order[np.argsort(~feasible[order], kind="stable")]][:count]
 
     def _begin(self) -> None:
         """Nothing is learned yet."""

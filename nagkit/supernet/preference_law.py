@@ -7,6 +7,7 @@ preference is learned by the anchors near it. So one law holds a whole front.
 Notation: n architectures, L slots, K symbols, k objectives, B anchors.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -20,6 +21,7 @@ from nagkit.errors import ArgumentError
 from nagkit.space import UNDECIDED, SearchSpace
 
 LEAST = 0.12  # of its equal share, which each allowed symbol of a slot keeps: two keep .23 nats, five .45
+MOST = 1000  # anchors
 _NEAR = 0.5  # of the distance of two anchors, over which one is heard at the other
 
 
@@ -53,7 +55,13 @@ class PreferenceLaw:
             steps: into how many the way from one objective to another is divided by anchors
         """
         arguments.instance("space", space, SearchSpace, "nagkit.space('nas-bench-201')")
-        anchors = lattice(arguments.whole("objectives", objectives), arguments.whole("steps", steps))
+        objectives, steps = arguments.whole("objectives", objectives), arguments.whole("steps", steps)
+        if (count := math.comb(steps + objectives - 1, objectives - 1)) > MOST:
+            raise ArgumentError(
+                f"objectives and steps must make {MOST} anchors at most; {objectives} and {steps} make {count:,}. Take "
+                "fewer objectives: a front of many is hardly ever wanted as a whole."
+            )
+        anchors = lattice(objectives, steps)
         allowed = np.arange(space.radices.max()) < space.radices[:, None]
         even = np.where(allowed, 1 / space.radices[:, None], 0.0)
         return PreferenceLaw(space, anchors, np.repeat(even[None], len(anchors), axis=0), allowed)

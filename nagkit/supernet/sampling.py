@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from nagkit import arguments
+from nagkit.errors import ArgumentError
 from nagkit.space import SearchSpace
 from nagkit.spaces import darts_cells
 from nagkit.spaces.darts import Darts
@@ -34,7 +35,14 @@ def fair(
     arguments.one_of("space", space.name, (NasBench201.name, Darts.name))
     arguments.whole("n", n)
     tokens = np.zeros((n, len(space.slots)), dtype=np.int64)
-    legal = np.arange(space.radices.max()) < space.radices[:, None] if allowed is None else allowed
+    legal = np.arange(space.radices.max()) < space.radices[:, None]
+    if allowed is not None:
+        if np.shape(allowed) != legal.shape or not (legal & allowed).any(1).all():
+            raise ArgumentError(
+                f"allowed must be Booleans of shape {legal.shape} that leave each slot a symbol, as those of a "
+                f"PreferenceLaw; got shape {np.shape(allowed)}."
+            )
+        legal &= allowed
     left = [np.flatnonzero(each) for each in legal]
     if not isinstance(space, Darts):
         for slot, symbols in enumerate(left):

@@ -57,6 +57,15 @@ def test_it_gives_the_loss_when_asked_for_that():
         trainer(gives="loss")
 
 
+def test_latency_is_measured_here_also_in_another_process():
+    tokens, mine = SPACE.sample(3, np.random.default_rng(0)), trainer().latency()
+    assert not mine.exact
+    assert (mine.metric.unit, mine.metric.direction) == ("ms", "min")
+    values = mine.values(tokens)
+    assert ((values > 0.01) & (values < 100)).all()
+    assert (pickle.loads(pickle.dumps(mine)).values(tokens) > 0).all()
+
+
 def test_it_judges_by_as_many_images_as_wanted():
     (row,), some, whole = SPACE.sample(1, np.random.default_rng(0)), trainer(judged=13), trainer()
     few, all_ = some.train(row, 0).curves, whole.train(row, 0).curves

@@ -135,3 +135,8 @@ def test_a_slot_keeps_a_symbol():
     law = PreferenceLaw.of(CELLS)
     with pytest.raises(ArgumentError, match="must leave each slot a symbol"):
         law.without(law.allowed)
+
+
+def test_so_many_objectives_that_anchors_would_be_legion_are_refused():
+    with pytest.raises(ArgumentError, match=r"objectives and steps must make 1000 anchors at most; 9 and 6 make 3,003"):
+        PreferenceLaw.of(CELLS, objectives=9)

@@ -48,3 +48,13 @@ def test_other_spaces_are_refused():
 def test_updates_differ():
     searched, rng = space("nas-bench-201"), RNG(0)
     assert not np.array_equal(fair(searched, 5, rng), fair(searched, 5, rng))
+
+
+@pytest.mark.parametrize(
+    "allowed", [np.ones((6, 4), dtype=bool), np.zeros((6, 5), dtype=bool), np.arange(5) > np.arange(6)[:, None]]
+)
+def test_what_leaves_a_slot_nothing_is_refused(allowed):
+    with pytest.raises(
+        ArgumentError, match=r"allowed must be Booleans of shape \(6, 5\) that leave each slot a symbol"
+    ):
+        fair(space("nas-bench-201"), 5, np.random.default_rng(0), allowed)
