@@ -1,35 +1,23 @@
-"""Which of several points are best together: fronts, the fronts behind them, and how they spread.
+"""Which of several points are near the front that they make, and spread along it.
 
-Notation: n points, k objectives; less is better.
+Notation: n points, k objectives, of which e are exact; more is better.
 """
 
 import numpy as np
 from jaxtyping import Float, Int
 
 
-def layered(values: Float[np.ndarray, "n k"], count: int) -> Int[np.ndarray, "c"]:
-    """The places of the first ``count`` points, front by front; of the last front those that are farthest apart.
+def leading(scores: Float[np.ndarray, "n k"], exact: Float[np.ndarray, "n e"]) -> Int[np.ndarray, "n"]:
+    """The places of all points, those that matter most to a front first.
 
-    Those come as their crowding has it (Deb et al., 2002, section III B): the ends first, then what has most room.
+    The best of each exact cost come first, of them those that lie least behind another point: by how much that is
+    better in the first objective and as good in the others. Then come the rest alike.
     """
-    import moocore
-
-    if not len(values):
+    if not len(scores):
         return np.empty(0, dtype=np.int64)
-    layer = moocore.pareto_rank(values)
-    order: list[int] = []
-    for front in np.unique(layer):
-        places = np.flatnonzero(layer == front)
-        order += places[np.argsort(-_room(values[places]), kind="stable")].tolist()
-    return np.array(order[:count], dtype=np.int64)
-
-
-def _room(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n"]:
-    """The distance between the two neighbours of each point in each objective, added up; infinite at the ends."""
-    room = np.zeros(len(values))
-    for column in values.T:
-        order = column.argsort(kind="stable")
-        gaps = np.full(len(column), np.inf)
-        gaps[order[1:-1]] = (column[order[2:]] - column[order[:-2]]) / (np.ptp(column) or 1.0)
-        room += gaps
-    return room
+    as_good = (scores[None, :, 1:] >= scores[:, None, 1:]).all(2)
+    behind = np.where(as_good, scores[None, :, 0] - scores[:, None, 0], -np.inf).max(1)
+    order = behind.argsort(kind="stable")
+    again = np.ones(len(order), dtype=bool)
+    again[np.unique(exact[order], axis=0, return_index=True)[1]] = False
+    return order[again.argsort(kind="stable")]

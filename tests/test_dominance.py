@@ -1,38 +1,37 @@
-"""Fronts behind fronts, and the room of each point, against what the definitions say in loops."""
+"""Who leads: against a loop over points."""
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nagkit.dominance import layered
+from nagkit.dominance import leading
+
+points = st.lists(st.tuples(*[st.integers(0, 5)] * 3), max_size=20)
 
 
-def layers(values):
-    """The front of each point, one front after the other, by hand."""
-    left, found = set(range(len(values))), np.zeros(len(values), int)
-    for layer in range(len(values)):
-        front = [
-            i for i in left if not any((values[j] <= values[i]).all() and (values[j] < values[i]).any() for j in left)
-        ]
-        found[front] = layer
-        left -= set(front)
-    return found
+def behind(values, place):
+    """By how much another one is better that is as good in all but the first."""
+    others = [other for other in values if (other[1:] >= values[place][1:]).all()]
+    return max(other[0] for other in others) - values[place][0]
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 5)] * 2), max_size=20), st.integers(1, 25))
+@given(points)
 @settings(max_examples=80)
-def test_front_by_front_each_once(points, count):
-    values = np.array(points, float).reshape(-1, 2)
-    order, layer = layered(values, count), layers(values)
-    assert len(set(order.tolist())) == len(order) == min(count, len(points))
-    assert (np.diff(layer[order]) >= 0).all()
-    if len(order) < len(points):
-        rest = np.setdiff1d(np.arange(len(points)), order)
-        assert layer[order].max() <= layer[rest].min()
+def test_the_best_of_each_cost_least_behind_first_then_the_rest(found):
+    values = np.array(found, float).reshape(-1, 3)
+    order = leading(values, values[:, 2:]).tolist()
+    assert sorted(order) == list(range(len(values)))
+    kinds = len({value[2] for value in found})
+    first, rest = order[:kinds], order[kinds:]
+    assert len({found[place][2] for place in first}) == kinds
+    for part in (first, rest):
+        assert [behind(values, place) for place in part] == sorted(behind(values, place) for place in part)
+    for place in first:
+        same = [other for other in order if found[other][2] == found[place][2]]
+        assert behind(values, place) == min(behind(values, other) for other in same)
 
 
-def test_of_the_last_front_come_the_ends_and_what_has_most_room():
-    values = np.array([[0, 10], [1, 9], [2, 8], [6, 4], [10, 0]], float)
-    assert set(layered(values, 2).tolist()) == {0, 4}
-    assert layered(values, 3).tolist()[-1] == 3
-    assert layered(values, 4).tolist()[-1] == 2
+def test_without_exact_costs_and_with_one_objective_the_least_behind_come_first():
+    assert leading(np.array([[1.0], [3.0], [2.0]]), np.empty((3, 0))).tolist() == [1, 2, 0]
+    both = np.array([[3.0, 0.0], [1.0, 1.0], [2.9, 0.0], [0.0, 1.0]])
+    assert leading(both, np.empty((4, 0))).tolist() == [0, 1, 2, 3]

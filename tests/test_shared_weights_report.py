@@ -8,9 +8,8 @@ import pytest
 from nagkit.errors import ArgumentError
 from nagkit.networks.ledger import Ledger
 from nagkit.report import check, report
-from nagkit.run import Run
 
-SMALL = {"channels": 2, "lessons": 4, "looks": 2, "budget": 20, "epochs": 1, "longer": 1, "shown": 64, "judged": 40}
+SMALL = {"channels": 2, "lessons": 4, "looks": 2, "budget": 20, "epochs": 1, "shown": 64, "judged": 40}
 SMALL |= {"candidates": 4, "seeds": 2, "rivals": "random"}
 
 
@@ -33,15 +32,12 @@ def test_what_cannot_be_searched_is_refused_before_a_kernel_starts(tmp_path, giv
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "more", [{}, {"space": "darts", "latency": "yes", "policy": "reinforce", "shrinking": "count"}]
+    "more", [{"equals": 2}, {"space": "darts", "latency": "yes", "policy": "reinforce", "shrinking": "count"}]
 )
 def test_its_figures_are_those_of_its_trainings(tmp_path, more):
     folder = report("shared_weights", SMALL | more, tmp_path / "out")
-    result = json.loads((folder / "result.json").read_text("utf-8"))
+    figures = json.loads((folder / "result.json").read_text("utf-8"))
     page = (folder / "report.html").read_text("utf-8")
-    told = Run.open(folder / "random.sqlite") if False else None
-    assert told is None
-    figures = {each["name"]: each for each in result["figures"]} if "figures" in result else result
     assert "supernet: hypervolume" in page
     assert figures["supernet: trainings"]["value"] == 20
     ledger = Ledger(folder / "finals.sqlite")
@@ -51,5 +47,6 @@ def test_its_figures_are_those_of_its_trainings(tmp_path, more):
     assert {each.seed for each in trained} == {2000, 2001}
     assert 0 <= figures["supernet: hypervolume"]["value"] <= 1 + 1e-9
     assert np.isfinite(figures["look: least entropy of a slot"]["value"])
+    assert ("front above random networks of its sizes" in figures) == ("equals" in more)
     again = report("shared_weights", SMALL | more, folder)  # everything is kept
     assert "look: CPU seconds" not in (again / "result.json").read_text("utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nagkit import arguments
-from nagkit.dominance import layered
+from nagkit.dominance import leading
 from nagkit.errors import ArgumentError, PackageMissingError
 from nagkit.scalarised import scalarised
 from nagkit.search.acquisition import (
@@ -80,9 +80,11 @@ class BayesianSearch(ArchivedSearch):
         self._begin()
 
     def promising(self, count: int) -> Int[np.ndarray, "c L"]:
-        """So many of those told, or all: front by front of what is expected of them, as one value may have been luck.
+        """So many of those told, or all, spread over the front: by what is expected, as one value may have been luck.
 
-        Those come first that meet all constraints. What is told several times, as with other seeds, counts each time.
+        First comes the best of each exact cost, of these first what lies least behind another one that costs no more;
+        then the rest alike. What is told several times, as with other seeds, counts each time. What meets all
+        constraints comes before what does not.
         """
         arguments.whole("count", count)
         if not np.isfinite(self.archive.values).all(1).any():
@@ -90,8 +92,10 @@ class BayesianSearch(ArchivedSearch):
         belief = Belief(self.archive, self._kernels)
         rows, first = np.unique(belief.tokens, axis=0, return_index=True)
         mean, feasible = belief.expected(rows)[0], belief.feasible[first]
-        order = layered(-mean, len(mean))
-        return rows[order[np.argsort(~feasible[order], kind="stable")]][:count]
+        exact = [place for place, objective in enumerate(self.objectives) if objective.exact and place]
+        groups = [np.flatnonzero(feasible), np.flatnonzero(~feasible)]
+        order = [group[leading(mean[group], mean[group][:, exact])] for group in groups]
+        return rows[np.concatenate(order)][:count]
 
     def _begin(self) -> None:
         """Nothing is learned yet."""

@@ -1,5 +1,6 @@
 """The examples of the README and of the datasheet run as they are printed, and give what the text says."""
 
+import ast
 import contextlib
 import io
 import re
@@ -77,14 +78,19 @@ def test_the_example_of_wiring_trains_networks(tmp_path, monkeypatch):
     assert len(values) == 6 and 10 < max(values) <= 100
 
 
+def test_the_example_of_shared_weights_finds_cells():
+    texts = ast.literal_eval(printed_by(6))
+    assert len(nagkit.space("nas-bench-201").encode(texts)) == 3
+
+
 def test_the_example_of_transfer_finds_a_cell():
-    text = printed_by(6).strip()
+    text = printed_by(7).strip()
     assert len(nagkit.space("nas-bench-201").encode([text])) == 1
 
 
 def test_the_example_of_search_stays_within_its_limit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "latency_cpu" in printed_by(7)
+    assert "latency_cpu" in printed_by(8)
     told = Run.open("runs/first.sqlite").told()
     assert len(told) == 100
     table = nagkit.benchmark("digits/mid8")

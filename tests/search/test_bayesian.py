@@ -172,25 +172,44 @@ def test_impossible_searches_are_refused(objectives, wrong, message, as_a_user):
         search("bayesian", SPACE, objectives, seed=0, **wrong)
 
 
-def test_what_is_promising_comes_front_by_front_of_what_is_expected():
-    wishes = [TABLE.objective("val_accuracy_seed0"), TABLE.objective("params", exact=True)]
+def test_what_is_promising_is_the_best_of_each_cost_least_behind_first():
+    wishes = [TABLE.objective("val_loss_seed0"), TABLE.objective("params", exact=True)]
     found = search("bayesian", TABLE.space, wishes, seed=0, acquisition="budget")
     assert not len(found.promising(3))
     for _ in run(found, 40):
         pass
-    rows = found.promising(8)
-    assert len(np.unique(rows, axis=0)) == 8
-    assert len(found.promising(100)) == 40
-    mean = Belief(found.archive, found._kernels).expected(found.archive.tokens)[0]
-    rows_told = zip(found.archive.tokens.tolist(), mean, strict=True)
-    best = {tuple(row) for row, own in rows_told if not (mean > own).all(1).any()}
-    assert {tuple(row) for row in rows.tolist()[: len(best)]} <= best
-    bound = TABLE.constraint("val_loss", high=float(np.median(TABLE.look_up(found.archive.tokens, "val_loss"))))
-    bounded = search("bayesian", TABLE.space, wishes, [bound], seed=0)
-    for _ in run(bounded, 30):
+    rows = found.promising(100)
+    assert sorted(rows.tolist()) == sorted(found.archive.tokens.tolist())
+    mean = Belief(found.archive, found._kernels).expected(rows)[0]
+    sizes = wishes[1].values(rows)
+    kinds = len(np.unique(sizes))
+    assert len(np.unique(sizes[:kinds])) == kinds
+    for row in range(kinds):
+        assert mean[row, 0] == mean[sizes == sizes[row], 0].max()
+    behind = [
+        max(mean[other, 0] for other in range(len(rows)) if sizes[other] <= sizes[row]) - mean[row, 0]
+        for row in range(len(rows))
+    ]
+    assert behind[:kinds] == sorted(behind[:kinds])
+    assert behind[kinds:] == sorted(behind[kinds:])
+    assert np.array_equal(found.promising(5), rows[:5])
+
+
+def test_what_is_promising_meets_the_constraints_first_and_repetitions_count():
+    wishes = [TABLE.objective("val_accuracy"), TABLE.objective("params", exact=True)]
+    bound = TABLE.constraint("val_loss", high=float(np.nanmedian(TABLE.look_up(TABLE.space.all(), "val_loss"))))
+    found = search("bayesian", TABLE.space, wishes, [bound], seed=0)
+    for _ in run(found, 30):
         pass
-    first = bounded.promising(int(bounded.archive.feasible().sum()))
-    assert bound.met(TABLE.look_up(first, "val_loss")).all()
+    within = int(found.archive.feasible().sum())
+    assert 0 < within < 30
+    assert bound.met(TABLE.look_up(found.promising(within), "val_loss")).all()
+    first = found.promising(1)
+    values = np.array([[1.0, float(wishes[1].values(first)[0]), 0.1]])  # far worse with other seeds
+    for _ in range(4):
+        found.tell(first, values)
+    assert not np.array_equal(found.promising(1), first)
+    assert len(found.promising(100)) == 30
 
 
 def test_all_of_a_small_space_are_candidates_the_cheapest_of_what_computes_the_same():
