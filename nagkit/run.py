@@ -29,7 +29,8 @@ from nagkit.search.loop import Evaluate
 if TYPE_CHECKING:
     import pandas
 
-STEPS = 2.0  # seconds after which the state is kept again while a search works on a question
+STEPS = 2.0  # seconds after which the state is kept again while a search works on a question, at the earliest
+SHARE = 20  # times as long as it took to keep it, so that little time goes into it where a state is large
 FORMAT = 1  # raised when a file of before can no longer be read as it was
 
 
@@ -39,8 +40,8 @@ class Run:
     Tables that the search takes its values from have to be here to walk, and as they were; to read they need not be.
 
     What a walk yields is on disk before it is yielded; but of steps between questions (``nagkit.search.Stepped``) those
-    of the last two seconds have to be done again after a kill. With the same versions, and evaluations in this process
-    that give the same values again, a run that was interrupted anywhere ends as one that was not.
+    of the last two seconds or so have to be done again after a kill. With the same versions, and evaluations in this
+    process that give the same values again, a run that was interrupted anywhere ends as one that was not.
 
     Args:
         path: the file; made where there is none, else it has to hold a search that was made as this one
@@ -52,7 +53,7 @@ class Run:
     def __init__(self, path: str | PathLike[str], search: Search, budget: int, batch: int = 1) -> None:
         if not isinstance(path, str | PathLike):
             raise ArgumentError(f"path must be the path of a file; got {path!r:.80}.")
-        self.path, self._search, self._kept = Path(path), search, -math.inf  # the last when a step's state was kept
+        self.path, self._search, self._next = Path(path), search, -math.inf  # when to keep the state of a step again
         self.space, self.objectives, self.constraints = search.space, search.objectives, search.constraints
         self.budget, self.batch = arguments.whole("budget", budget), arguments.whole("batch", batch)
         made = search.about()
@@ -209,9 +210,10 @@ class Run:
                 log.append("asked", content, state)
             case Evaluated():
                 log.append("evaluated", _told(event))
-            case Stepped() if time.monotonic() - self._kept >= STEPS:
+            case Stepped() if time.monotonic() >= self._next:
+                began = time.monotonic()
                 log.append("stepped", {"at": _now()}, search.state())
-                self._kept = time.monotonic()
+                self._next = time.monotonic() + max(STEPS, SHARE * (time.monotonic() - began))
 
 
 def _told(event: Evaluated) -> dict[str, Any]:
