@@ -5,7 +5,7 @@ Notation: n architectures, L slots.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from inspect import signature
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ from nagkit.networks.ledger import Training, number
 from nagkit.networks.network import Network, build
 from nagkit.networks.recipes import SPLITS, ImageRecipe, named
 from nagkit.networks.record import record
-from nagkit.networks.training import TrainingRecipe, train
+from nagkit.networks.training import Epoch, TrainingRecipe, train
 from nagkit.space import SearchSpace
 from nagkit.spaces.skeleton import Skeleton
 
@@ -156,10 +156,23 @@ class Trainer:
     def train(self, row: Int[np.ndarray, "L"], seed: int) -> Training:
         """One training, with its curves; the last value of each is that of all images of the split."""
         tokens = self.space.check_row(row)
-        network, task = self._network(tokens, seed), self.task
-        epochs = [*train(network, self._judged(_in_channels(task, _channels(network))), self.training, seed)]
-        (training,) = record(self.task_name, task, number(tokens), tokens, {seed: epochs})
+        *_, epochs = _trained(self, tuple(tokens), seed)
+        (training,) = record(self.task_name, self.task, number(tokens), tokens, {seed: epochs})
         return training
+
+    def trained(self, row: Int[np.ndarray, "L"], seed: int) -> tuple[Network, Task]:
+        """A network after its training, and the images that it is judged by, with as many channels as it takes.
+
+        The last one is kept, so that to ask for it right after ``train`` costs nothing.
+        """
+        network, task, _ = _trained(self, tuple(self.space.check_row(row)), seed)
+        return network, task
+
+    def _learned(self, row: Sequence[int], seed: int) -> tuple[Network, Task, list[Epoch]]:
+        """Train a network from its first weights: itself, the images that it saw, and its epochs."""
+        network = self._network(row, seed)
+        task = self._judged(_in_channels(self.task, _channels(network)))
+        return network, task, [*train(network, task, self.training, seed)]
 
     def _milliseconds(self, tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
         """The latency of each network, with its first weights."""
@@ -177,6 +190,11 @@ class Trainer:
 
     def _network(self, row: Sequence[int] | Int[np.ndarray, "L"], seed: int) -> Network:
         return build(self.space.decode(row), self.task.classes, self.skeleton, seed=seed)
+
+
+@lru_cache(maxsize=1)
+def _trained(trainer: Trainer, row: tuple[int, ...], seed: int) -> tuple[Network, Task, list[Epoch]]:
+    return trainer._learned(row, seed)
 
 
 def _name(images: object) -> str:

@@ -19,6 +19,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Objective
 from nagkit.networks.digits import Task
+from nagkit.networks.robustness import Robustness
 from nagkit.spaces.slot_costs import SlotCosts
 from nagkit.supernet.lessons import Lesson, Lessons
 from nagkit.supernet.natural_gradient import descent
@@ -68,7 +69,8 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
     """Lessons, looks and shrinking, one step after the other; ``network`` and ``law`` are how they are now.
 
     The first objective is the loss with shared weights, ``costs`` are the others. An exact one that is a sum over
-    slots, as parameters and FLOPs are, is followed in closed form; others, as a measured latency, by values alone.
+    slots, as parameters and FLOPs are, is followed in closed form; others, as a measured latency, by values alone, and
+    robustness by the shared weights.
 
     Args:
         seed: of the order of images, of what lessons go through, and of what the law draws
@@ -85,7 +87,8 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
         self.rng = np.random.default_rng([self.seed, 1])
         self.lessons = self._taught()
         self._seen: list[_Seen] = []
-        self._scores: dict[bytes, tuple[float, float]] = {}  # of this stage: loss and accuracy
+        self._scores: dict[bytes, list[float]] = {}  # of this stage: accuracy, and what the weights say of objectives
+        self._judges = self._by_weights()
         self._sums = self._in_closed_form()
         self._reinforce = None
         if self.plan.policy == "reinforce":
@@ -159,7 +162,7 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
         while part := _named(arrays, f"seen.{len(found._seen)}"):
             found._seen.append(_Seen(int(part.pop("stage")[0]), **part))
         for seen in found._of_this_stage():
-            scores = zip(seen.raw[:, 0].tolist(), seen.accuracy.tolist(), strict=True)
+            scores = np.column_stack([seen.accuracy, seen.raw[:, [*found._judges]]]).tolist()
             found._scores |= dict(zip(map(bytes, seen.tokens), scores, strict=True))
         return found
 
@@ -214,15 +217,30 @@ class Stages(Iterator[Lesson | Look | Shrunk]):
         return event
 
     def _judged(self, tokens: Int[np.ndarray, "n L"]) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n"]]:
-        """The loss with shared weights and the costs, each so that less is better; and the accuracy (%)."""
+        """The loss with shared weights and the costs, each so that less is better; and the accuracy (%).
+
+        What is a matter of weights, as robustness, is judged by the shared ones too.
+        """
         unknown = [row for row in np.unique(tokens, axis=0) if bytes(row) not in self._scores]
         if unknown:
-            scores = evaluate(self.network, self.task, np.array(unknown), self.plan.images)
-            pairs = zip(scores.loss.tolist(), scores.accuracy.tolist(), strict=True)
-            self._scores |= dict(zip(map(bytes, unknown), pairs, strict=True))
-        losses, accuracy = np.array([self._scores[bytes(row)] for row in tokens]).T
-        costs = [-cost.metric.sign * np.asarray(cost.values(tokens), np.float64) for cost in self.costs]
-        return np.stack([losses, *costs], axis=1), accuracy
+            each = [evaluate(self.network, task, np.array(unknown), self.plan.images) for task in self._judges.values()]
+            scores = np.column_stack([each[0].accuracy, *(found.loss for found in each)]).tolist()
+            self._scores |= dict(zip(map(bytes, unknown), scores, strict=True))
+        accuracy, *losses = np.array([self._scores[bytes(row)] for row in tokens]).T
+        known = dict(zip(self._judges, losses, strict=True))
+        raw = [
+            known[place] if place in known else -cost.metric.sign * np.asarray(cost.values(tokens), np.float64)
+            for place, cost in enumerate(self.costs, start=1)
+        ]
+        return np.stack([known[0], *raw], axis=1), accuracy
+
+    def _by_weights(self) -> dict[int, Task]:
+        """By the place of each objective that is a matter of weights the images that it is judged by."""
+        found = {0: self.task}
+        for place, cost in enumerate(self.costs, start=1):
+            if isinstance(cost.values, Robustness):
+                found[place] = cost.values.images(self.task)
+        return found
 
     def _of_this_stage(self) -> "list[_Seen]":
         return [each for each in self._seen if each.stage == self.stage]
