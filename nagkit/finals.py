@@ -26,17 +26,22 @@ if TYPE_CHECKING:
 
 TEST = "test_accuracy"
 BLUE = "#0072B2"
-CONFIDENCE = 0.95  # that a candidate which falls out is worse than another one
+CONFIDENCE = 0.95  # that a candidate which is as good as any stays in the race
+CURVES = ("validation_accuracy", "validation_loss", TEST, "test_loss")
 
 
 @dataclass(frozen=True, eq=False)
 class Finals:
     """A race: all candidates are trained with one seed after the other, and those fall out that are beaten for sure.
 
-    That is when another one that costs no more is better by more than chance has it 5 times of 100, if trainings of all
-    vary alike from seed to seed; so nobody falls out before the second seed (after Maron & Moore, NIPS 1993, *Hoeffding
-    races*). To halve the field after each seed, as successive halving does, would throw out good ones by bad luck.
-    Seeds should be others than those of the search, which chose by them. Each training is kept in the ledger, a file.
+    That is when another one that costs no more is better by so much that a candidate which is as good as any falls out
+    by chance at most 5 times of 100, all comparisons and rounds together (Bonferroni), if trainings of all vary alike
+    from seed to seed; so nobody falls out before the second seed (after Maron & Moore, NIPS 1993, *Hoeffding races*).
+    To halve the field after each seed, as successive halving does, would throw out good ones by bad luck. A
+    training that diverged is beaten.
+
+    Seeds are others than those of the trainer, by which the search chose. Each training is kept in the ledger, a file.
+    Costs that are measured, as latency, are measured once for each of these objects.
     """
 
     trainer: Trainer
@@ -45,6 +50,9 @@ class Finals:
     seeds: Sequence[int]
     ledger: Path
     _trainings: Trainings = field(init=False, repr=False)
+    _known: dict[bytes, Float[np.ndarray, "c"]] = field(
+        init=False, repr=False
+    )  # costs of the candidates, in their units
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_trainings", Trainings(self.trainer, self.ledger))
@@ -56,8 +64,16 @@ class Finals:
         seeds = tuple(arguments.seed("seeds", seed) for seed in arguments.several("seeds", self.seeds, int))
         if not seeds or len(set(seeds)) < len(seeds):
             raise ArgumentError(f"seeds must hold one or more, each once; got {seeds}. Write (1, 2, 3).")
-        object.__setattr__(self, "candidates", rows[np.sort(first)])
+        if again := {*seeds} & {*self.trainer.seeds}:
+            raise ArgumentError(
+                f"seeds must be others than those of the trainer, by which a search chose; {sorted(again)} are not. "
+                f"Take {tuple(1 + max(self.trainer.seeds) + place for place in range(len(seeds)))}."
+            )
+        rows = rows[np.sort(first)]
+        costs = np.stack([np.asarray(cost.values(rows), np.float64) for cost in self.costs], axis=1)
+        object.__setattr__(self, "candidates", rows)
         object.__setattr__(self, "seeds", seeds)
+        object.__setattr__(self, "_known", dict(zip(map(bytes, rows), costs, strict=True)))
 
     def train(self, executor: Executor | None = None) -> Iterator[Training]:
         """Train what is missing, round by round: each training when it has finished and is kept.
@@ -87,6 +103,7 @@ class Finals:
         Args:
             curve: of the trainings, ``"test_accuracy"`` or ``"validation_accuracy"`` (%), or a loss (nats)
         """
+        arguments.one_of("curve", curve, CURVES)
         known = self._trainings.finished()
         keys = [(number(row), seed) for seed in self.seeds]
         each = [known[key].curves[curve][-1] for key in keys if key in known]
@@ -105,7 +122,7 @@ class Finals:
 
         best, may = ({tuple(row) for row in each.tolist()} for each in (self.front().tokens, self.left()))
         rows: list[tuple[object, ...]] = []
-        costs = np.stack([cost.values(self.candidates) for cost in self.costs], axis=1)
+        costs = np.array([self._known[bytes(row)] for row in self.candidates])
         for row, cost in zip(self.candidates, costs, strict=True):
             validation, test = (self.estimate(row, curve) for curve in ("validation_accuracy", TEST))
             seeds = 0 if test is None else test.n
@@ -113,8 +130,8 @@ class Finals:
             on = "yes" if (key := tuple(row.tolist())) in best else "maybe" if key in may else "no"
             rows.append((on, text, str(validation), str(test), *cost, seeds))
         columns = ["on the front", "architecture", "validation accuracy", "test accuracy"]
-        table = pd.DataFrame(rows, columns=[*columns, *headings([cost.metric for cost in self.costs]), "seeds"])
-        return table.sort_values(["on the front", table.columns[4]], ascending=[False, True], ignore_index=True)
+        rows.sort(key=lambda row: (("yes", "maybe", "no").index(str(row[0])), row[4]))
+        return pd.DataFrame(rows, columns=[*columns, *headings([cost.metric for cost in self.costs]), "seeds"])
 
     def figure(self) -> Picture:
         """What is left over its first cost, with the interval over its seeds; and what fell out on the way."""
@@ -136,7 +153,7 @@ class Finals:
             "type": "scatter",
             "mode": "markers",
             "name": name,
-            "x": self.costs[0].values(rows).tolist() if len(rows) else [],
+            "x": [float(self._known[bytes(row)][0]) for row in rows],
             "y": [estimate.value for estimate in each],
             "error_y": {"type": "data", "array": reach, "color": colour},
             "marker": {"symbol": symbol, "size": 9, "color": colour},
@@ -149,13 +166,18 @@ class Finals:
         from scipy import stats
 
         each, costs = self._trained(rows, seeds), self._costs(rows)
-        if len(seeds) == 1 or len(rows) == 1:
-            return np.zeros(len(rows), dtype=bool)
-        error = np.sqrt(2 * each.var(1, ddof=1).mean() / len(seeds))
-        reach = error * stats.t.ppf(CONFIDENCE, len(rows) * (len(seeds) - 1))
-        better = each.mean(1)[:, None] > each.mean(1)[None] + reach  # (m, m): worse than the other
-        cheaper = (costs[:, None] >= costs[None]).all(2)
-        return (better & cheaper).any(1)
+        beaten = ~np.isfinite(each).all(1)
+        good = np.flatnonzero(~beaten)
+        if len(seeds) == 1 or len(good) < 2:
+            return beaten if not beaten.all() else ~beaten
+        error = np.sqrt(2 * each[good].var(1, ddof=1).mean() / len(seeds))
+        comparisons = (len(self.candidates) - 1) * (len(self.seeds) - 1)
+        reach = error * stats.t.isf((1 - CONFIDENCE) / comparisons, len(good) * (len(seeds) - 1))
+        mean, cost = each[good].mean(1), costs[good]
+        worse = mean[:, None] > mean[None] + reach
+        dearer = (cost[:, None] >= cost[None]).all(2)
+        beaten[good] = (worse & dearer).any(1)
+        return beaten
 
     def _metrics(self) -> list[Metric]:
         told = replace(self.trainer.metric, seeds=", ".join(map(str, self.seeds)))
@@ -172,7 +194,8 @@ class Finals:
 
     def _costs(self, rows: Int[np.ndarray, "m L"]) -> Float[np.ndarray, "m c"]:
         """The costs, signed so that less is better."""
-        return np.stack([-cost.metric.sign * np.asarray(cost.values(rows), np.float64) for cost in self.costs], axis=1)
+        signs = np.array([-cost.metric.sign for cost in self.costs])
+        return signs * np.array([self._known[bytes(row)] for row in rows])
 
     def _values(self, rows: Int[np.ndarray, "m L"], seeds: Sequence[int]) -> Float[np.ndarray, "m k"]:
         """The mean over these seeds of what the trainer gives, and the costs, in their units."""

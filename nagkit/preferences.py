@@ -16,13 +16,9 @@ from nagkit.looks import look
 from nagkit.supernet import PreferenceLaw
 
 SCALE = [[0.0, "#ffffff"], [0.5, "#56B4E9"], [1.0, "#0b3d5c"]]  # white to dark blue; the number is written beside
-ROW, ABOVE, BELOW, ACROSS, DOWN = (
-    22,
-    70,
-    70,
-    0.03,
-    70,
-)  # pixels of a slot, around panels and between; parts of the width
+ROW = 22  # pixels of a slot
+ABOVE, BELOW, DOWN = 70, 70, 70  # pixels around panels, and from one to the next under it
+ACROSS = 0.03  # of the width between two panels
 
 
 def preferences_figure(laws: Mapping[str, PreferenceLaw], objectives: Sequence[str]) -> Picture:
@@ -43,6 +39,11 @@ def preferences_figure(laws: Mapping[str, PreferenceLaw], objectives: Sequence[s
     names = arguments.several("objectives", objectives, str)
     for name, law in laws.items():
         arguments.instance(f"laws[{name!r}]", law, PreferenceLaw, "search.law()")
+        if len({slot.symbols for slot in law.space.slots}) > 1:
+            raise ArgumentError(
+                f"laws[{name!r}] must be of a space whose slots all have the same symbols, to stand over one axis; "
+                f"those of {law.space.name} differ. Use law.at(preference)."
+            )
         if law.anchors.shape[1] != len(names):
             raise ArgumentError(
                 f"objectives must name what the preferences of the laws weigh, {law.anchors.shape[1]} of them; got "
@@ -73,7 +74,7 @@ def _preferences(names: Sequence[str]) -> dict[str, Float[np.ndarray, "k"]]:
 def _panel(place: int, law: PreferenceLaw, shares: Float[np.ndarray, "L K"]) -> dict[str, Any]:
     """A heat map, first slot on top, each cell with its number."""
     axis = "" if place == 0 else str(place + 1)
-    symbols = max((slot.symbols for slot in law.space.slots), key=len)
+    symbols = law.space.slots[0].symbols
     percent = np.where(law.allowed, 100 * shares, np.nan)
     known = [[None if np.isnan(value) else round(value, 1) for value in row] for row in percent.tolist()]
     return {

@@ -31,6 +31,15 @@ def test_the_best_of_each_cost_least_behind_first_then_the_rest(found):
         assert behind(values, place) == min(behind(values, other) for other in same)
 
 
+def test_of_a_long_front_both_ends_come_first_and_then_what_has_most_room():
+    front = np.array([[place, -(place**2)] for place in (0, 1, 2, 7, 10)], float)
+    order = leading(front, front[:, 1:]).tolist()
+    assert set(order[:2]) == {0, 4}
+    assert order[2] == 3
+    many = np.array([[place, -place] for place in range(28)], float)
+    assert {0, 27} <= set(leading(many, many[:, 1:])[:10].tolist())
+
+
 def test_without_exact_costs_and_with_one_objective_the_least_behind_come_first():
     assert leading(np.array([[1.0], [3.0], [2.0]]), np.empty((3, 0))).tolist() == [1, 2, 0]
     both = np.array([[3.0, 0.0], [1.0, 1.0], [2.9, 0.0], [0.0, 1.0]])

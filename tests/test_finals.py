@@ -20,7 +20,7 @@ SEEDS = (4, 5, 6)
 
 @pytest.fixture(scope="module")
 def trainer():
-    return Trainer(SPACE, stripes(), TrainingRecipe(epochs=1, batch=30), skeleton=TINY, gives="val_loss")
+    return Trainer(SPACE, stripes(), TrainingRecipe(epochs=8, batch=20), skeleton=TINY, gives="val_loss")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_those_fall_out_that_are_beaten_for_sure_and_no_others(whole, trainer, c
             for row in rows
         }
         variance = np.mean([np.var(values, ddof=1) for values in each.values()])
-        reach = stats.t.ppf(0.95, len(rows) * (done - 1)) * np.sqrt(2 * variance / done)
+        reach = stats.t.isf(0.05 / (9 * 2), len(rows) * (done - 1)) * np.sqrt(2 * variance / done)
         rows = [
             row
             for row in rows
@@ -130,10 +130,61 @@ def test_what_more_is_better_of_counts_as_that(trainer, candidates, tmp_path):
     assert found.front().values[:, 1].max() == best
 
 
+@pytest.mark.slow
+def test_one_as_good_as_any_seldom_falls_out(trainer, tmp_path, monkeypatch):
+    """Of ten that are equal, with equal costs, each stays 95 times of 100 or more."""
+    rows = SPACE.sample(10, np.random.default_rng(3))
+    equal = Objective(Metric("one", "1", "min"), lambda tokens: np.ones(len(tokens)))
+    found, rng, fallen = Finals(trainer, [equal], rows, SEEDS, tmp_path / "ledger.sqlite"), np.random.default_rng(0), []
+    for _ in range(300):
+        noise = rng.standard_normal((10, 3))
+        monkeypatch.setattr(
+            Finals,
+            "_trained",
+            lambda _, left, seeds, told=noise: told[[rows.tolist().index(row) for row in left.tolist()], : len(seeds)],
+        )
+        fallen.append(10 - len(found.left()))
+    assert 0 < np.mean(fallen) / 10 < 0.05
+
+
+def test_a_training_that_diverged_is_beaten_and_stops_nobody(trainer, tmp_path, monkeypatch):
+    rows = SPACE.sample(4, np.random.default_rng(4))
+    equal = Objective(Metric("one", "1", "min"), lambda tokens: np.ones(len(tokens)))
+    found = Finals(trainer, [equal], rows, SEEDS, tmp_path / "ledger.sqlite")
+    told = np.array([[1.0, 1.1, 0.9], [np.nan, 1, 1], [9.0, 9.1, 8.9], [1.0, 1.2, 1.1]])
+    monkeypatch.setattr(
+        Finals,
+        "_trained",
+        lambda _, left, seeds: told[[rows.tolist().index(row) for row in left.tolist()], : len(seeds)],
+    )
+    assert found.left().tolist() == rows[[0, 3]].tolist()
+
+
+def test_measured_costs_are_measured_once(trainer, candidates, tmp_path):
+    rng = np.random.default_rng(0)
+    found = Finals(
+        trainer,
+        [Objective(Metric("ms", "ms", "min"), lambda rows: rng.random(len(rows)))],
+        candidates,
+        SEEDS,
+        tmp_path / "ledger.sqlite",
+    )
+    list(found.train())
+    tables = [found.table() for _ in range(3)]
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])
+    marks = tables[0]["on the front"].tolist()
+    assert marks == sorted(marks, key=["yes", "maybe", "no"].index)
+
+
 def test_impossible_finals_are_refused(trainer, candidates, tmp_path, as_a_user):
     path, costs = tmp_path / "ledger.sqlite", [trainer.cost()]
     with pytest.raises(ArgumentError, match="costs must hold one Objective or more"):
         Finals(trainer, [], candidates, SEEDS, path)
+    with pytest.raises(ArgumentError, match=r"seeds must be others than those of the trainer, .*; \[0\] are not. Take"):
+        Finals(trainer, costs, candidates, (0, 1), path)
+    with pytest.raises(ArgumentError, match="curve must be one of"):
+        Finals(trainer, costs, candidates, SEEDS, path).estimate(candidates[0], "accuracy")
     with pytest.raises(ArgumentError, match="candidates must be a batch"):
         Finals(trainer, costs, candidates[:0], SEEDS, path)
     for wrong in ((), (1, 1)):

@@ -64,5 +64,7 @@ def test_what_is_no_law_is_refused(law, as_a_user):
         preferences_figure({}, ["loss"])
     with pytest.raises(ArgumentError, match=r"objectives must name what .* 2 of them; got \['loss'\]"):
         preferences_figure({"law": law}, ["loss"])
+    with pytest.raises(ArgumentError, match=r"laws\['law'\] must be of a space whose slots all have the same symbols"):
+        preferences_figure({"law": PreferenceLaw.of(space("nas-bench-101"))}, ["loss", "params"])
     with pytest.raises(ArgumentError, match=r"laws\['law'\] must be"):
         preferences_figure({"law": 3}, ["loss"])

@@ -49,4 +49,4 @@ def test_its_figures_are_those_of_its_trainings(tmp_path, more):
     assert np.isfinite(figures["look: least entropy of a slot"]["value"])
     assert ("front above random networks of its sizes" in figures) == ("equals" in more)
     again = report("shared_weights", SMALL | more, folder)  # everything is kept
-    assert "look: CPU seconds" not in (again / "result.json").read_text("utf-8")
+    assert "look: least entropy of a slot" not in (again / "result.json").read_text("utf-8")

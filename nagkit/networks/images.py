@@ -85,9 +85,11 @@ def opened(images: Images) -> Task:
     return _rendered(named(images))
 
 
-def told(images: Images) -> str | dict[str, Any]:
+def told(images: Images | Mapping[str, Any]) -> str | dict[str, Any]:
     """What the images are, for JSON; ``found`` finds them again, but a task that is neither rendered nor in a file."""
     match images:
+        case Mapping():
+            return dict(images)
         case ImageRecipe() | ImageFile():
             return json.loads(json.dumps(asdict(images)))
         case Task():
@@ -107,7 +109,10 @@ def found(images: Images | Mapping[str, Any]) -> Images:
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in images.items()
     }
-    return ImageFile(**fields) if "path" in images else ImageRecipe(**fields)
+    try:
+        return ImageFile(**fields) if "path" in images else ImageRecipe(**fields)
+    except TypeError as fault:
+        raise ArgumentError(f"images must be what nagkit tells of images; these fields are not: {fault}.") from None
 
 
 @lru_cache(maxsize=_MOST_TASKS)

@@ -104,6 +104,7 @@ class Trainer:
         how, recipe = self.about(), self.training
         unit, direction, _ = GIVES[self.gives]
         shown = "all images" if recipe.shown is None else f"{recipe.shown} images"
+        judges = "" if self.judged is None else f" Judged by {self.judged} images."
         return Metric(
             self.gives,
             unit,
@@ -113,7 +114,7 @@ class Trainer:
             epochs=recipe.epochs,
             seeds=", ".join(map(str, self.seeds)),
             source=f"Trained by nagkit with {shown} an epoch: {how['training']}, {how['skeleton']}; images' sha256 "
-            f"{how['images']}.",
+            f"{how['images']}.{judges}",
         )
 
     def objective(self) -> Objective:
@@ -123,7 +124,12 @@ class Trainer:
     def cost(self, name: str = "params") -> Objective:
         """The wish for few parameters of the networks that it trains, or for few ``"flops"``: both exact."""
         count = getattr(self.space, arguments.one_of("cost", name, COSTS))
-        side = self.task.train.images.shape[2]
+        *_, side, wide = self.task.train.images.shape
+        if name == "flops" and side != wide:
+            raise ArgumentError(
+                f"images must be square for the cost 'flops', which counts those of square ones; they have {side} by "
+                f"{wide} pixels. Give the objective another cost, as 'params' or latency()."
+            )
         options = {"classes": self.task.classes, "skeleton": self.skeleton, "image_size": side}
         taken = {option: value for option, value in options.items() if option in signature(count).parameters}
         metric = Metric(name, "1", "min", dataset=self.task_name, source=f"Exact: {COSTS[name]}.")
@@ -154,7 +160,7 @@ class Trainer:
         return np.array([np.mean([training.curves[curve][-1] for training in trainings]) for trainings in each])
 
     def train(self, row: Int[np.ndarray, "L"], seed: int) -> Training:
-        """One training, with its curves; the last value of each is that of all images of the split."""
+        """One training, with its curves; the last value of each is that of all images that it is judged by."""
         tokens = self.space.check_row(row)
         *_, epochs = _trained(self, tuple(tokens), seed)
         (training,) = record(self.task_name, self.task, number(tokens), tokens, {seed: epochs})

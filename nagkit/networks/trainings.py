@@ -36,7 +36,7 @@ class Trainings:
         Leave this and call it again to go on with what is left.
         """
         known = self.finished()
-        missing = [(row, seed) for row, seed in jobs if (number(row), seed) not in known]
+        missing = [(row, seed) for row, seed in dict.fromkeys(jobs) if (number(row), seed) not in known]
         with closing(self._open()) as ledger:
             for finished in results(executor or InProcess(), partial(_trained, self.trainer), missing):
                 ledger.add(finished)

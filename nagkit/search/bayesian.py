@@ -23,7 +23,7 @@ from nagkit.search.acquisition import (
 )
 from nagkit.search.archived import ArchivedSearch
 from nagkit.search.belief import Belief, Kernels
-from nagkit.search.candidates import ELITE, LEAST_ODDS, SOURCES, Candidates
+from nagkit.search.candidates import ELITE, LEAST_ODDS, SOURCES, WHOLE, Candidates
 
 ACQUISITIONS = {  # by how many objectives they are for
     1: ("ucb", "ei", "pi", "thompson"),
@@ -77,6 +77,11 @@ class BayesianSearch(ArchivedSearch):
         self.candidates = list(arguments.several("candidates", candidates, str))
         for source in self.candidates or [""]:
             arguments.one_of("each of candidates", source, self.sources)
+        if "all" in self.candidates and self.space.size > WHOLE:
+            raise ArgumentError(
+                f"candidates can be 'all' in spaces of {WHOLE:,} architectures or fewer; {self.space.name} has "
+                f"{self.space.size:.3g}. Take others, as 'mutation' and 'random'."
+            )
         self._begin()
 
     def promising(self, count: int) -> Int[np.ndarray, "c L"]:
@@ -164,7 +169,8 @@ class BayesianSearch(ArchivedSearch):
         if self.acquisition == "budget":
             within = belief.tokens[belief.feasible & (belief.scores[:, 1:] >= limits).all(1)]
             known = belief.mean(0, within) if len(within) else mean[:, 0].min(keepdims=True)
-            return improvement_within(mean, spread, known.max(), limits)
+            gains = improvement_within(mean, spread, known.max(), limits)
+            return gains if gains.any() else -np.maximum(limits - mean[:, 1:], 0).sum(1)  # nearest to the limits
         best = belief.scores[belief.feasible]
         if self.acquisition == "ehvi":
             return expected_hypervolume_improvement(mean, spread, best, belief.scores.min(0))

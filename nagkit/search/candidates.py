@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from nagkit.diffusion.energy import Energy, drawn
 from nagkit.diffusion.guidance import Guidance
-from nagkit.errors import ArgumentError, UnsatisfiableError
+from nagkit.errors import UnsatisfiableError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.search.archive import Archive
 from nagkit.search.belief import Belief, Kernels, settled
@@ -44,6 +44,7 @@ class Candidates:
         self.sources, self.kernels = sources, kernels
         self._guide: tuple[int, Energy | None] | None = None  # from so many labels
         self._whole: Int[np.ndarray, "m L"] | None = None
+        self.left: Bool[np.ndarray, "L K"] | None = None  # the symbols of each slot to which "all" keeps; every one
 
     def drawn(
         self, archive: Archive, elite: Int[np.ndarray, "e L"], rng: np.random.Generator
@@ -67,12 +68,10 @@ class Candidates:
         """The cheapest of each class of architectures that compute the same, by the exact objectives in their order."""
         if self._whole is None:
             space = archive.space
-            if space.size > WHOLE:
-                raise ArgumentError(
-                    f"candidates can be 'all' in spaces of {WHOLE:,} architectures or fewer; {space.name} has "
-                    f"{space.size:.3g}. Take others, as 'mutation' and 'random'."
-                )
             rows = space.all()
+            rows = rows[archive.allowed(rows)]
+            if self.left is not None:
+                rows = rows[self.left[np.arange(rows.shape[1]), rows].all(1)]
             costs = [-each.metric.sign * each.values(rows) for each in archive.objectives if each.exact]
             classes = space.index(space.canonical(rows, space.identities[-1]))
             order = np.lexsort((*costs[::-1], classes))

@@ -6,7 +6,7 @@ What comes out is a front, and a law that says what to draw for every preference
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -19,6 +19,9 @@ from nagkit.networks.recipes import RECIPES, TABLES
 from nagkit.networks.trainer import Trainer
 from nagkit.search.bayesian import BayesianSearch
 from nagkit.search.candidates import SOURCES, WHOLE
+from nagkit.space import SearchSpace
+from nagkit.spaces.darts import Darts
+from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.spaces.skeleton import MICRO, Skeleton
 from nagkit.supernet import Lesson, Look, Plan, PreferenceLaw, SharedNetwork, Shrunk, Stages
 from nagkit.supernet.shared import DEVICES
@@ -34,8 +37,9 @@ class SupernetSearch(BayesianSearch):
 
     ``steps`` walks the look: lessons of the shared weights; draws by which the law learns what each preference between
     loss and costs wants; and shrinking, by which what is worse for all of them leaves. The loss is on the images, costs
-    are all objectives but the first. The first questions are drawn by the law, for preferences at random. Then decides,
-    as in Bayesian search, what was told.
+    are all objectives but the first, and their values are asked for in this process. The first questions are drawn by
+    the law, for preferences at random. Then decides, as in Bayesian search, what was told. The look knows no
+    constraints; where nothing of what it left is new and meets those that are exact, the rest of the space comes.
 
     Args:
         images: that the shared weights learn from; by default those of the first objective
@@ -66,16 +70,19 @@ class SupernetSearch(BayesianSearch):
         candidates: Sequence[str] | None = None,
         **named: Any,
     ) -> None:
-        acquisition = acquisition or ("ucb" if len(given[1]) == 1 else "budget")
+        space = arguments.instance("space", given[0] if given else None, SearchSpace, "nagkit.space('nas-bench-201')")
+        arguments.one_of("space", space.name, (NasBench201.name, Darts.name))
+        wishes = arguments.several("objectives", given[1] if len(given) > 1 else (), Objective)
+        acquisition = acquisition or ("ucb" if len(wishes) < 2 else "budget")
         if candidates is None:
-            candidates = ("all",) if given[0].size <= WHOLE else ("drawn", "mutation", "random")
+            candidates = ("all",) if space.size <= WHOLE else ("drawn", "mutation", "random")
         super().__init__(*given, initial=initial, acquisition=acquisition, candidates=candidates, **named)
+        _check(self.objectives)
         around = (images, skeleton) if images and skeleton else _behind(self.objectives[0])
-        source = found(images or around[0])
-        shape, how = skeleton or around[1], Plan() if plan is None else plan
-        self._task, self.images = opened(source), told(source)
-        self._skeleton = Skeleton.again(shape) if isinstance(shape, Mapping) else shape
-        self._plan = Plan.again(how) if isinstance(how, Mapping) else how
+        self._source_of_images, shape = images or around[0], skeleton or around[1]
+        self.images = told(self._source_of_images)
+        self._skeleton = again("skeleton", shape, Skeleton, "MICRO")
+        self._plan = again("plan", Plan() if plan is None else plan, Plan, "Plan(looks=20)")
         self.skeleton, self.plan = json.loads(json.dumps([asdict(self._skeleton), asdict(self._plan)]))
         self.device = arguments.one_of("device", device, DEVICES)
 
@@ -112,16 +119,16 @@ class SupernetSearch(BayesianSearch):
 
     def _look(self, left: Stages | Mapping[str, Any]) -> Stages:
         """The stages at work, begun or gone on with."""
-        costs = self.objectives[1:]
+        costs, task = self.objectives[1:], opened(found(self._source_of_images))
         if isinstance(left, Stages):
             return left
         if "seed" in left:
-            classes, seed = self._task.classes, left["seed"]
+            classes, seed = task.classes, left["seed"]
             network = SharedNetwork.of(self.space, classes, self._skeleton, seed=seed, device=self.device)
-            stages = Stages(network, self._task, costs, self._plan, seed=seed)
+            stages = Stages(network, task, costs, self._plan, seed=seed)
         else:
             state = weights.unpacked(left["arrays"]), left["header"]
-            stages = Stages.from_state(state, self._task, costs, self.device)
+            stages = Stages.from_state(state, task, costs, self.device)
         self._stages = stages
         return stages
 
@@ -134,19 +141,47 @@ class SupernetSearch(BayesianSearch):
         for _ in range(ATTEMPTS):
             rows = self._by_law(1)
             if len(rows := rows[self.archive.new(rows)]):
+                self.came_from = "drawn"
                 return rows[:1]
         return super()._first()
 
     def _drawn(self, elite: Int[np.ndarray, "e L"]) -> dict[str, Int[np.ndarray, "_ L"]]:
         """Candidates by source, of what is left of the space."""
+        self._source.left = self.law().allowed
         drawn = {"drawn": self._by_law(DRAWS // PREFERENCES)} if "drawn" in self.candidates else {}
         allowed, slots = self.law().allowed, np.arange(len(self.space.slots))
         return {name: rows[allowed[slots, rows].all(1)] for name, rows in (drawn | super()._drawn(elite)).items()}
 
     def _by_law(self, each: int) -> Int[np.ndarray, "n L"]:
         """So many rows for each of some preferences at random."""
-        law, weights = self.law(), self.rng.dirichlet(np.ones(len(self.objectives)), PREFERENCES)
-        return np.concatenate([law.draw(preference, each, self.rng).tokens for preference in weights])
+        law, preferences = self.law(), self.rng.dirichlet(np.ones(len(self.objectives)), PREFERENCES)
+        return np.concatenate([law.draw(preference, each, self.rng).tokens for preference in preferences])
+
+
+Made = TypeVar("Made", Skeleton, Plan)
+
+
+def again(name: str, given: Made | Mapping[str, Any], kind: type[Made], example: str) -> Made:
+    """What an option means: itself, or what its fields in JSON told."""
+    if not isinstance(given, Mapping):
+        return arguments.instance(name, given, kind, example)
+    try:
+        return kind.again(given)
+    except (KeyError, TypeError) as fault:
+        raise ArgumentError(
+            f"{name} must be a {kind.__name__}, as {example}, or its fields; these are not: {fault}."
+        ) from None
+
+
+def _check(objectives: Sequence[Objective]) -> None:
+    """Refuse what a look would misunderstand."""
+    first, *costs = objectives
+    trained = [each.metric.name for each in costs if isinstance(each.values, Trainer)]
+    if first.exact or trained:
+        raise ArgumentError(
+            f"objectives must begin with the one that training tells, and only that one may be a Trainer's; got "
+            f"{[each.metric.name for each in objectives]}. Put it first; for robustness take Robustness(trainer)."
+        )
 
 
 def _behind(objective: Objective) -> tuple[Images, Skeleton]:
@@ -156,6 +191,6 @@ def _behind(objective: Objective) -> tuple[Images, Skeleton]:
     if (task := objective.benchmark.removeprefix(TABLES)) in RECIPES:
         return task, MICRO
     raise ArgumentError(
-        f"images must be given for {objective.metric.name}, as no Trainer and no table of digits is behind it: the "
-        "name of a task such as 'mid8', or ImageFile('images.npz'); and a skeleton for them."
+        f"images and skeleton must be given for {objective.metric.name}, as no Trainer and no table of digits is "
+        "behind it: the name of a task such as 'mid8' or ImageFile('images.npz'), and a Skeleton such as MICRO."
     )

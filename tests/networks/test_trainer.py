@@ -74,6 +74,7 @@ def test_it_judges_by_as_many_images_as_wanted():
     assert hits == pytest.approx(round(hits))
     assert few["validation_loss"][-1] != all_["validation_loss"][-1]
     assert some.about() == whole.about() | {"judged": 13}
+    assert some.metric != whole.metric
     assert trainer(judged=1000)(row[None]) == whole(row[None])
     with pytest.raises(ArgumentError, match="judged must be a whole number from 2"):
         trainer(judged=1)
@@ -87,6 +88,11 @@ def test_its_costs_are_those_of_the_networks_it_trains():
     assert flops.values(tokens).tolist() == SPACE.flops(tokens, 10, 8, mine.skeleton).tolist()
     assert params.exact
     assert flops.exact
+    wide = Trainer(
+        SPACE, task(np.random.default_rng(0).random((20, 8, 12)), np.arange(20) % 2), TRAINING, skeleton=SMALL
+    )
+    with pytest.raises(ArgumentError, match="images must be square for the cost 'flops'"):
+        wide.cost("flops")
     with pytest.raises(ArgumentError, match="cost must be one of"):
         mine.cost("price")
 

@@ -109,9 +109,11 @@ def test_it_can_be_made_again_from_what_it_tells_of_itself(tmp_path):
     for given in (LOOK["images"], "mid8", ImageFile(tmp_path / "images.npz")):
         about = made(images=given).about()
         assert again(json.loads(json.dumps(about))).about() == about
-    about = made(images=stripes()).about()
+    kept = made(images=stripes())
+    read = again(kept.about())  # to read it is possible, to go on is not
+    assert read.about() == kept.about()
     with pytest.raises(ArgumentError, match="images must be there to be found again"):
-        again(about)
+        next(read.steps())
 
 
 def test_images_and_skeleton_are_those_behind_the_first_objective(as_a_user):
@@ -122,9 +124,51 @@ def test_images_and_skeleton_are_those_behind_the_first_objective(as_a_user):
     assert found.images == {"sha256": stripes().digest()}
     assert found.skeleton["channels"] == [2, 3]
     mine = Objective(Metric("mine", "1", "max"), lambda rows: rows.sum(1).astype(float))
-    with pytest.raises(ArgumentError, match="images must be given for mine"):
+    with pytest.raises(ArgumentError, match="images and skeleton must be given for mine"):
         search("supernet", SPACE, [mine], seed=0)
     with pytest.raises(ArgumentError, match="device must be one of"):
         made(device="tpu")
     with pytest.raises(ArgumentError, match="space must be one of"):
-        next(search("supernet", nagkit.space("enas"), [mine], seed=0, **LOOK).steps())
+        search("supernet", nagkit.space("enas"), [mine], seed=0, **LOOK)
+    for wrong in ([trainer.cost(), trainer.objective()], [trainer.objective(), trainer.objective()]):
+        with pytest.raises(ArgumentError, match="objectives must begin with the one that training tells"):
+            search("supernet", SPACE, wrong, seed=0, **LOOK)
+    for option in ("plan", "skeleton"):
+        for value in ("x", {"a": 3}):
+            with pytest.raises(ArgumentError, match=f"{option} must be a"):
+                made(**{option: value})
+    with pytest.raises(ArgumentError, match="images must be what nagkit tells of images"):
+        next(made(images={"a": 3}).steps())
+    with pytest.raises(ArgumentError, match="space must be a"):
+        search("supernet", 3, [mine], seed=0)
+
+
+def test_all_is_refused_at_once_where_it_is_too_much():
+    with pytest.raises(ArgumentError, match="candidates can be 'all' in spaces of 20,000"):
+        search("supernet", nagkit.space("darts"), WISHES, seed=0, candidates=["all"], **LOOK)
+    found = search("supernet", nagkit.space("darts"), WISHES, seed=0, **LOOK)
+    assert found.candidates == ["drawn", "mutation", "random"]
+
+
+def test_of_a_class_the_cheapest_that_is_left_is_a_candidate():
+    found = made()
+    for _ in found.steps():
+        pass
+    gone = np.zeros((6, 5), dtype=bool)
+    gone[2, 0] = True  # no `none` in the third slot
+    found.laws[-1] = found.law().without(gone & found.law().allowed)
+    questions(found, 14)
+    rows = found._drawn(found.archive.tokens[:1])["all"]
+    assert (rows[:, 2] != 0).all()
+    left = SPACE.all()
+    left = left[found.law().allowed[np.arange(6), left].all(1)]
+    assert len(rows) == len(np.unique(SPACE.canonical(left, "function"), axis=0))
+
+
+def test_where_no_candidate_meets_the_limits_the_nearest_is_asked_for(monkeypatch):
+    found = made(initial=4)
+    questions(found, 6)
+    monkeypatch.setattr(type(found), "_limits", lambda *_: np.array([50.0]))  # cheaper than anything
+    sizes = WISHES[1].values(found.ask(1))
+    new = found.archive.new(SPACE.all())
+    assert sizes[0] <= np.quantile(WISHES[1].values(SPACE.all()[new]), 0.05)
