@@ -17,7 +17,7 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.executors import InProcess, results
 from nagkit.metrics import Constraint, Objective
-from nagkit.search import SEARCHES, Asked, Evaluated, Left, Search, run, search
+from nagkit.search import SEARCHES, Asked, Evaluated, Left, Search, Stepped, run, search
 from nagkit.space import ENUMERABLE, SearchSpace
 
 BASELINES = ("random", "local", "enumeration")  # in every race; the last where the space can be listed
@@ -161,14 +161,20 @@ class _Lane:
     heat: Heat
     waiting: dict[int, Int[np.ndarray, "L"]] = field(default_factory=dict)  # asked for and not told, by number
 
-    def advance(self, steps: int) -> Heat:
-        """The heat after so many more evaluations, or at its end; what was done before an error stays done."""
+    def advance(self, steps: int, stopped: Callable[[], bool] = lambda: False) -> Heat:
+        """The heat after so many more evaluations, or at its end; what was done before an error stays done.
+
+        Args:
+            stopped: asked after each step of long work before a question, and ends this there when it says so
+        """
         heat, began, wanted = self.heat, time.thread_time(), len(self.heat) + steps
         tokens, values = [heat.tokens], [heat.values]
         try:
             for event in run(self.search, self.budget, left=Left(len(heat) + len(self.waiting), self.waiting)):
                 if isinstance(event, Asked):
                     self.waiting = self.waiting | dict(enumerate(event.tokens, event.first))
+                if isinstance(event, Stepped) and stopped():
+                    break
                 if not isinstance(event, Evaluated):
                     continue
                 self.waiting = {n: row for n, row in self.waiting.items() if n != event.number}
@@ -266,7 +272,7 @@ class Race:
         Stop by leaving; call this again to go on from there.
 
         Args:
-            stopped: asked after every heat, and ends this within a lap when it says so
+            stopped: asked after every heat and every step of long work, and ends this within a lap when it says so
         """
         arguments.whole("steps", steps)
         while not self.ended:
@@ -274,5 +280,5 @@ class Race:
                 if stopped():
                     return
                 if not lane.heat.ended:
-                    lane.advance(steps)
+                    lane.advance(steps, stopped)
             yield [replace(heat) for heat in self.heats]

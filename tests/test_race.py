@@ -13,6 +13,7 @@ from nagkit.race import Course, Race, entrants, point
 from nagkit.search import Evaluated, run, search
 from nagkit.spaces.nas_bench_201 import NasBench201
 from nagkit.standings import Standings
+from runs import LOOK
 
 pytestmark = pytest.mark.slow
 
@@ -273,3 +274,23 @@ def test_bayesian_search_clears_the_bar_on_our_own_tables(name):
     assert (standings.queries("bayesian") <= 96).all()
     for other in ("local", "random"):
         assert standings.regret("bayesian").mean() < standings.regret(other).mean()
+
+
+def test_a_race_is_stopped_within_a_look_and_goes_on_with_it():
+    table, asked = benchmark("digits/mid8"), []
+    wishes = [table.objective("val_accuracy"), table.objective("params", exact=True)]
+    race, other = (Race(Course(table.space, wishes), {"supernet": LOOK}, 12, [0]) for _ in range(2))
+    (lane,) = (each for each in race._lanes if each.heat.entrant == "supernet")
+
+    def stopped():
+        asked.append(len(lane.search.laws))
+        return len(asked) % 5 == 0
+
+    for _ in range(40):
+        for _ in race.laps(12, stopped):
+            pass
+    assert race.ended
+    *_, whole = other.laps(12)
+    for mine, theirs in zip(race.heats, whole, strict=True):
+        assert np.array_equal(mine.tokens, theirs.tokens)
+    assert 0 in asked  # in the midst of the look
