@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from nagkit import arguments
 from nagkit.errors import ArgumentError
-from nagkit.figures import Picture, safe
+from nagkit.figures import Picture, page, safe
 from nagkit.looks import look
 from nagkit.supernet import PreferenceLaw
 
@@ -100,8 +100,8 @@ def _layout(titles: Sequence[str], columns: int, slots: int) -> dict[str, Any]:
     """Panels in rows of so many."""
     rows = -(-len(titles) // columns)
     tall = rows * (slots * ROW + DOWN)
-    layout: dict[str, Any] = {"height": ABOVE + tall + BELOW, "margin": {"l": 80, "r": 20, "t": ABOVE, "b": BELOW}}
-    layout |= {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "annotations": []}
+    layout = page() | {"height": ABOVE + tall + BELOW, "margin": {"l": 80, "r": 20, "t": ABOVE, "b": BELOW}}
+    layout["annotations"] = []
     for place, title in enumerate(titles):
         row, column = divmod(place, columns)
         axis, wide = "" if place == 0 else str(place + 1), (1 - ACROSS * (columns - 1)) / columns
