@@ -33,6 +33,25 @@ def preferences_figure(laws: Mapping[str, PreferenceLaw], objectives: Sequence[s
     """
     import pandas as pd
 
+    names = _checked(laws, objectives)
+    wished = _preferences(names)
+    panels = [(name, title, law, law.at(weights)) for name, law in laws.items() for title, weights in wished.items()]
+    data = [_panel(place, law, shares) for place, (*_, law, shares) in enumerate(panels)]
+    rows = [
+        (name, title, slot.name, symbol, 100 * shares[at, k])
+        for name, title, law, shares in panels
+        for at, slot in enumerate(law.space.slots)
+        for k, symbol in enumerate(slot.symbols)
+        if law.allowed[at, k]
+    ]
+    columns = ["law", "preference", "slot", "symbol", "probability (%)"]
+    titles = [f"{name}, {title}" for name, title, *_ in panels]
+    layout = _layout(titles, len(wished), len(next(iter(laws.values())).space.slots))
+    return Picture(data, layout, _sentence(laws), lambda: pd.DataFrame(rows, columns=columns))
+
+
+def _checked(laws: Mapping[str, PreferenceLaw], objectives: Sequence[str]) -> tuple[str, ...]:
+    """The names of the objectives, which are those that all laws weigh."""
     arguments.instance("laws", laws, Mapping, "{'stage 1': search.law()}")
     if not laws:
         raise ArgumentError("laws must hold one law or more; got none.")
@@ -49,20 +68,7 @@ def preferences_figure(laws: Mapping[str, PreferenceLaw], objectives: Sequence[s
                 f"objectives must name what the preferences of the laws weigh, {law.anchors.shape[1]} of them; got "
                 f"{list(names)}."
             )
-    wished = _preferences(names)
-    panels = [(name, title, law, law.at(weights)) for name, law in laws.items() for title, weights in wished.items()]
-    data = [_panel(place, law, shares) for place, (*_, law, shares) in enumerate(panels)]
-    rows = [
-        (name, title, slot.name, symbol, 100 * shares[at, k])
-        for name, title, law, shares in panels
-        for at, slot in enumerate(law.space.slots)
-        for k, symbol in enumerate(slot.symbols)
-        if law.allowed[at, k]
-    ]
-    columns = ["law", "preference", "slot", "symbol", "probability (%)"]
-    titles = [f"{name}, {title}" for name, title, *_ in panels]
-    layout = _layout(titles, len(wished), len(next(iter(laws.values())).space.slots))
-    return Picture(data, layout, _sentence(laws), lambda: pd.DataFrame(rows, columns=columns))
+    return names
 
 
 def _preferences(names: Sequence[str]) -> dict[str, Float[np.ndarray, "k"]]:

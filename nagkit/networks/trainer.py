@@ -3,12 +3,12 @@
 Notation: n architectures, L slots.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from inspect import signature
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -132,8 +132,8 @@ class Trainer:
             )
         options = {"classes": self.task.classes, "skeleton": self.skeleton, "image_size": side}
         taken = {option: value for option, value in options.items() if option in signature(count).parameters}
-        metric = Metric(name, "1", "min", dataset=self.task_name, source=f"Exact: {COSTS[name]}.")
-        return Objective(metric, partial(count, **taken), exact=True)
+        metric = Metric(name, "count", "min", dataset=self.task_name, source=f"Exact: {COSTS[name]}.")
+        return Objective(metric, partial(_counted, partial(count, **taken)), exact=True)
 
     def latency(self) -> Objective:
         """The wish for little time for one image, measured on this machine each time that it is asked for, in ms.
@@ -196,6 +196,11 @@ class Trainer:
 
     def _network(self, row: Sequence[int] | Int[np.ndarray, "L"], seed: int) -> Network:
         return build(self.space.decode(row), self.task.classes, self.skeleton, seed=seed)
+
+
+def _counted(count: Callable[..., Any], tokens: Int[np.ndarray, "n L"]) -> Float[np.ndarray, "n"]:
+    """Whole numbers as values of an objective."""
+    return count(tokens).astype(np.float64)
 
 
 @lru_cache(maxsize=1)
