@@ -18,20 +18,21 @@ BEST = "the best there is"
 BELOW, ROOM = 0.25, 0.06  # the part of the ground beyond the axis, and the room at its ends
 
 
-def fronts_figure(fronts: Mapping[str, Front], ground: Front) -> Picture:
+def fronts_figure(fronts: Mapping[str, Front], ground: Front, named: str = BEST) -> Picture:
     """The fronts as stairs, each with its own colour, dash and mark; the first metric goes up, the second to the right.
 
     Args:
         fronts: by name, each of the same two metrics as the ground
         ground: the front of all architectures; the worst quarter by the first metric lies beyond the axis, as fronts
             would else be apart by less than a line
+        named: what the ground is called
     """
     import pandas as pd
 
     arguments.instance("fronts", fronts, Mapping, "{'latent': Front.of(space, metrics, tokens, values)}")
     if not 1 <= len(fronts) <= len(STROKES):
         raise ArgumentError(f"fronts must hold 1 to {len(STROKES)}; got {len(fronts)}.")
-    every = {BEST: ground, **fronts}
+    every = {named: ground, **fronts}
     for name, front in every.items():
         arguments.instance(f"fronts[{name!r}]", front, Front, "Front.of(space, metrics, tokens, values)")
         if front.metrics != ground.metrics or len(front.metrics) != 2:
@@ -39,7 +40,8 @@ def fronts_figure(fronts: Mapping[str, Front], ground: Front) -> Picture:
                 f"fronts must all have the same two metrics; {name!r} has {[m.name for m in front.metrics]}."
             )
     strokes = [(GREY, "solid", "circle-open"), *STROKES]
-    data = [_stairs(name, front, stroke) for (name, front), stroke in zip(every.items(), strokes, strict=False)]
+    pairs = zip(every.items(), strokes, strict=False)
+    data = [_stairs(name, front, stroke, wide=name == named) for (name, front), stroke in pairs]
     up, right = ground.metrics
     sentence = " ".join(f"{name}: {front.sentence()}" for name, front in every.items())
     columns = headings(ground.metrics)
@@ -52,10 +54,9 @@ def fronts_figure(fronts: Mapping[str, Front], ground: Front) -> Picture:
     return Picture(data, layout, sentence, lambda: pd.DataFrame(rows, columns=["front", *columns]))
 
 
-def _stairs(name: str, front: Front, stroke: tuple[str, str, str]) -> dict[str, Any]:
+def _stairs(name: str, front: Front, stroke: tuple[str, str, str], wide: bool) -> dict[str, Any]:
     """A line that goes on level towards what is worse, to the next architecture that is better."""
     colour, dash, symbol = stroke
-    wide = name == BEST
     values = front.values[front.values[:, 1].argsort(kind="stable")]
     return {
         "type": "scatter",

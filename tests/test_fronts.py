@@ -31,6 +31,12 @@ def test_each_front_is_a_line_from_the_quickest_to_the_best():
     assert shown.layout["xaxis"]["title"]["text"] == "latency cpu (ms, less is better)"
 
 
+def test_the_ground_may_have_another_name():
+    shown = fronts_figure({"latent": front([65, 3])}, GROUND, "all of them together")
+    assert (shown.data[0]["name"], shown.data[0]["line"]["width"]) == ("all of them together", 5)
+    assert shown.sentence.startswith("all of them together: 5 architectures")
+
+
 def test_stairs_turn_where_more_of_the_second_is_better():
     metrics = (ACCURACY, Metric("frames", "1/s", "max"))
     ground = front([70, 1], [60, 2], metrics=metrics)
