@@ -81,8 +81,8 @@ class SupernetSearch(BayesianSearch):
         around = (images, skeleton) if images and skeleton else _behind(self.objectives[0])
         self._source_of_images, shape = images or around[0], skeleton or around[1]
         self.images = told(self._source_of_images)
-        self._skeleton = again("skeleton", shape, Skeleton, "MICRO")
-        self._plan = again("plan", Plan() if plan is None else plan, Plan, "Plan(looks=20)")
+        self._skeleton = _made("skeleton", shape, Skeleton, "MICRO")
+        self._plan = _made("plan", Plan() if plan is None else plan, Plan, "Plan(looks=20)")
         self.skeleton, self.plan = json.loads(json.dumps([asdict(self._skeleton), asdict(self._plan)]))
         self.device = arguments.one_of("device", device, DEVICES)
 
@@ -161,7 +161,7 @@ class SupernetSearch(BayesianSearch):
 Made = TypeVar("Made", Skeleton, Plan)
 
 
-def again(name: str, given: Made | Mapping[str, Any], kind: type[Made], example: str) -> Made:
+def _made(name: str, given: Made | Mapping[str, Any], kind: type[Made], example: str) -> Made:
     """What an option means: itself, or what its fields in JSON told."""
     if not isinstance(given, Mapping):
         return arguments.instance(name, given, kind, example)
