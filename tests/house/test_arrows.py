@@ -40,6 +40,7 @@ LAYERS = (
         "nagkit.finals",
         "nagkit.fronts",
         "nagkit.laws",
+        "nagkit.lesson",
         "nagkit.looks",
         "nagkit.maps",
         "nagkit.motifs",
