@@ -1,4 +1,4 @@
-"""What a lesson asks of its reader: a guess before something surprising, and exercises that say when they are solved."""
+"""What a lesson asks of its reader: a guess before what surprises, and exercises that say when they are solved."""
 
 import html
 from collections.abc import Callable
