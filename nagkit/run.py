@@ -9,7 +9,7 @@ values or the reason why it has none (``"evaluated"``); and where long work on a
 import math
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -85,6 +85,7 @@ class Run:
         *,
         patience: float | None = None,
         take_over: bool = False,
+        stopped: Callable[[], bool] | None = None,
     ) -> Iterator[Event]:
         """Go on until the budget is spent, event by event; see ``nagkit.search.run`` for the arguments.
 
@@ -102,7 +103,7 @@ class Run:
                     f"budget must be at least {left.asked}, as many as {self.path} was asked for already; "
                     f"got {self.budget}."
                 )
-            options: dict[str, Any] = {"batch": self.batch, "patience": patience, "left": left}
+            options: dict[str, Any] = {"batch": self.batch, "patience": patience, "left": left, "stopped": stopped}
             events = run(search, self.budget, evaluate, executor, **options)
             log.append("walk", {"budget": self.budget, "versions": _versions(), "at": _now()})
             for event in events:

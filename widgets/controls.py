@@ -6,23 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as ipw
-from nagkit_widgets.settings import (
-    EFFECTIVE,
-    HERE,
-    LABELLED,
-    SAMPLES,
-    SEED,
-    SIZES,
-    STRENGTH,
-    Settings,
-    available,
-    benchmark,
-    devices_and_here,
-    goals,
-    metrics,
-    slots,
-    stops,
-)
+from nagkit_widgets.settings import EFFECTIVE, LABELLED, SAMPLES, SEED, STRENGTH, Settings, stops
+from nagkit_widgets.sources import HERE, SIZES, available, benchmark, devices_and_here, goals, metrics, slots
 
 from nagkit.benchmarks import Table
 from nagkit.errors import NagkitError

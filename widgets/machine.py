@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as ipw
 from nagkit_widgets import tables
-from nagkit_widgets.settings import here, timed_anew
+from nagkit_widgets.settings import timed_anew
+from nagkit_widgets.sources import here
 from nagkit_widgets.worker import Worker
 
 from nagkit.errors import NagkitError

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as ipw
 import plotly.graph_objects as go
 from nagkit_widgets import tables
-from nagkit_widgets.settings import available, benchmark, devices
+from nagkit_widgets.sources import available, benchmark, devices
 from nagkit_widgets.worker import Worker
 
 from nagkit import arguments

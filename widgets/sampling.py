@@ -11,7 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
-from nagkit_widgets.settings import ROUNDS, Settings, benchmark, stream
+from nagkit_widgets.settings import ROUNDS, Settings, stream
+from nagkit_widgets.sources import benchmark
 
 import nagkit
 from nagkit.diffusion.masked import Frame

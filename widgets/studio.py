@@ -16,7 +16,8 @@ from nagkit_widgets import tables
 from nagkit_widgets.controls import Controls
 from nagkit_widgets.machine import Machine
 from nagkit_widgets.sampling import Snapshot, snapshots, warm_up
-from nagkit_widgets.settings import HERE, Settings, benchmark, settings
+from nagkit_widgets.settings import Settings, settings
+from nagkit_widgets.sources import HERE, benchmark
 from nagkit_widgets.stage import Stage
 from nagkit_widgets.worker import Worker, kernel_loop
 from scipy.special import softmax

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 from nagkit_widgets.sampling import Snapshot
-from nagkit_widgets.settings import HERE, benchmark, fitted, learned
+from nagkit_widgets.settings import fitted
+from nagkit_widgets.sources import HERE, benchmark, learned
 
 from nagkit.benchmarks import TABLES
 from nagkit.figures import safe

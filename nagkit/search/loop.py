@@ -3,6 +3,7 @@
 Notation: m metrics of a search (objectives, then constraints), L slots.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +77,7 @@ def run(  # noqa: PLR0913  (an option each)
     batch: int = 1,
     patience: float | None = None,
     left: Left | None = None,
+    stopped: Callable[[], bool] | None = None,
 ) -> Iterator[Event]:
     """What happens until the search has asked for ``budget`` architectures and was told of all, event by event.
 
@@ -92,6 +94,8 @@ def run(  # noqa: PLR0913  (an option each)
         patience: seconds that an evaluation may take, for executors of other processes; three more are for its answer
             to arrive. A process of ``nagkit.executors`` is then killed; what else runs a call may go on in vain.
         left: where an earlier walk was left, whose questions count towards the budget
+        stopped: asked many times a second while other processes evaluate; once it says yes, the walk ends and what is
+            being evaluated is given up, to be evaluated anew when the walk goes on
     """
     arguments.whole("budget", budget)
     arguments.whole("batch", batch)
@@ -104,7 +108,7 @@ def run(  # noqa: PLR0913  (an option each)
     if isinstance(measure, Values):
         measure.check()
     function = partial(_evaluate, measure, len(search.metrics))
-    return _Loop(search, budget, function, place, batch, patience).walk(left or Left())
+    return _Loop(search, budget, function, place, batch, patience, stopped).walk(left or Left())
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ class _Loop:
     executor: Executor
     batch: int
     patience: float | None
+    stopped: Callable[[], bool] | None = None
 
     def walk(self, left: Left) -> Iterator[Event]:
         """Event by event, from where it was left."""
@@ -202,7 +207,10 @@ class _Loop:
                     running[self.executor.submit(self.function, row)] = _Call(number, row)
                 if not running:
                     return
-                for future in self._done(running):
+                done = self._done(running)
+                if not done:
+                    return
+                for future in done:
                     call = running.pop(future)
                     yield self._tell(call, self._answer(future, call))
         finally:
@@ -210,9 +218,14 @@ class _Loop:
                 future.cancel()
 
     def _done(self, running: Mapping[Future[_Answer], _Call]) -> list[Future[_Answer]]:
-        """The calls that have finished, or for which patience has ended, by number; waits until there are any."""
+        """The calls that have finished, or for which patience has ended, by number; waits until there are any.
+
+        None where the walk is stopped meanwhile.
+        """
         ready: list[Future[_Answer]] = []
         while not ready:
+            if self.stopped is not None and self.stopped():
+                return []
             done, waiting = wait(running, self._until_late(running), FIRST_COMPLETED)
             late = [future for future in waiting if self._is_late(running[future])]
             for future in late:
@@ -222,15 +235,15 @@ class _Loop:
         return sorted(ready, key=lambda future: running[future].number)
 
     def _until_late(self, running: Mapping[Future[_Answer], _Call]) -> float | None:
-        """Seconds to wait before patience with a call may have ended, or another is to be seen to begin."""
+        """Seconds to wait before patience with a call may have ended, another has begun, or the walk is stopped."""
         if self.patience is None:
-            return None
+            return None if self.stopped is None else _LOOK
         now, ends = time.monotonic(), []
         for future, call in running.items():
             if call.began is None and future.running():
                 call.began = now
             ends.append(now + _LOOK if call.began is None else call.began + self.patience + _ON_THE_WAY)
-        return max(0.0, min(ends) - now)
+        return max(0.0, min(*ends, math.inf if self.stopped is None else now + _LOOK) - now)
 
     def _is_late(self, call: _Call) -> bool:
         if self.patience is None or call.began is None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 from nagkit_widgets import Settings, Studio
-from nagkit_widgets.settings import EMBEDDED, HERE, devices, here, known, settings, stops, timed_anew
+from nagkit_widgets.settings import settings, stops, timed_anew
+from nagkit_widgets.sources import EMBEDDED, HERE, devices, here, known
 
 from nagkit.benchmarks.registry import CACHE
 from nagkit.errors import ArgumentError, UnsatisfiableError

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from nagkit_widgets.sampling import MOST_ROUNDS, snapshots
-from nagkit_widgets.settings import Settings, available, benchmark, fitted, known, learned
+from nagkit_widgets.settings import Settings, fitted
+from nagkit_widgets.sources import available, benchmark, known, learned
 
 from nagkit.errors import ArgumentError, UnsatisfiableError
 from nagkit.metrics import Front

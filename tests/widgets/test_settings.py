@@ -1,6 +1,7 @@
 import pytest
 from nagkit_widgets.controls import Controls
-from nagkit_widgets.settings import EMBEDDED, Settings, available, benchmark, devices, goals, settings, stops
+from nagkit_widgets.settings import Settings, settings, stops
+from nagkit_widgets.sources import EMBEDDED, available, benchmark, devices, goals
 
 from nagkit.benchmarks import NAMES, TABLES
 from nagkit.errors import ArgumentError

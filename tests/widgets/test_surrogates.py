@@ -6,18 +6,8 @@ import re
 import numpy as np
 import pytest
 from nagkit_widgets import LiveRace, Studio
-from nagkit_widgets.settings import (
-    EMBEDDED,
-    Settings,
-    available,
-    benchmark,
-    devices,
-    ends,
-    known,
-    settings,
-    slots,
-    stops,
-)
+from nagkit_widgets.settings import Settings, settings, stops
+from nagkit_widgets.sources import EMBEDDED, available, benchmark, devices, ends, known, slots
 from nagkit_widgets.stage import CHOSEN, GENERATED, LABELS
 
 from nagkit.errors import ArgumentError
