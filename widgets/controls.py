@@ -6,8 +6,32 @@ from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as ipw
-from nagkit_widgets.settings import EFFECTIVE, LABELLED, SAMPLES, SEED, STRENGTH, Settings, stops
-from nagkit_widgets.sources import HERE, SIZES, available, benchmark, devices_and_here, goals, metrics, slots
+from nagkit_widgets.settings import (
+    BUDGET,
+    DIFFUSION,
+    EFFECTIVE,
+    LABELLED,
+    SAMPLES,
+    SEED,
+    STRENGTH,
+    SYSTEMS,
+    Settings,
+    stops,
+)
+from nagkit_widgets.sources import (
+    HERE,
+    OWN,
+    SIZES,
+    TRAINABLE,
+    available,
+    benchmark,
+    check_name,
+    devices_and_here,
+    goals,
+    metrics,
+    parts,
+    space_of,
+)
 
 from nagkit.benchmarks import Table
 from nagkit.errors import NagkitError
@@ -20,13 +44,26 @@ class Controls:
     """Four groups of inputs.
 
     ``changed`` is called once after every change a person makes, ``refused`` when a table cannot be opened; the
-    table of before is then kept.
+    one of before, ``ground``, is then kept.
     """
 
     def __init__(self, initial: Settings, changed: Callable[[], None], refused: Callable[[NagkitError], None]) -> None:
         self._changed, self._refused, self._quiet = changed, refused, False
-        tables = dict.fromkeys((initial.table, *available()))
-        self.table = ipw.Dropdown(options=list(tables), value=initial.table, description="Table", **_LOOK)
+        self.ground = initial.table
+        own = initial.table.startswith(OWN)
+        tables = dict.fromkeys((*(() if own else (initial.table,)), *available()))
+        offered = [*((name, name) for name in tables), ("images of your own", OWN)]
+        self.table = ipw.Dropdown(options=offered, value=OWN if own else initial.table, description="Table", **_LOOK)
+        space, path = parts(initial.table) if own else (TRAINABLE[0], "")
+        self.space = ipw.Dropdown(options=TRAINABLE, value=space, description="Space", **_LOOK)
+        self.images = ipw.Text(
+            str(path), description="Images", placeholder="file.npz with x and y", continuous_update=False, **_LOOK
+        )
+        self.system = ipw.Dropdown(
+            options=[(told, name) for name, told in SYSTEMS.items()], description="System", **_LOOK
+        )
+        self.budget = _whole("Budget", initial.budget, BUDGET, 10)
+        self.budget.tooltip = "architectures that a search evaluates"
         self.objectives = ipw.SelectMultiple(description="Objectives", rows=5, **_LOOK)
         self.labels = _whole("Labels", initial.labels, LABELLED, 10)
         low, high = STRENGTH
@@ -45,9 +82,12 @@ class Controls:
         self.device = ipw.Dropdown(description="Device", **_LOOK)
         self.latency = ipw.FloatSlider(description="Latency", **_LOOK)
         self.samples = _whole("Samples", initial.samples, SAMPLES, 8)
-        self.steps = _whole("Steps", initial.steps, (1, slots(initial.table)))
+        self.steps = _whole("Steps", initial.steps, (1, len(space_of(initial.table).slots)))
+        self.system.value = initial.system
         self._open(initial)
-        self.table.observe(self._reopen, "value")
+        for control in (self.table, self.space, self.images):
+            control.observe(self._reopen, "value")
+        self.system.observe(self._switch, "value")
         self.device.observe(self._retime, "value")
         self.automatic.observe(self._switch, "value")
         for control in self._watched():
@@ -58,7 +98,7 @@ class Controls:
         """The present positions; a limit at the end of its slider limits nothing."""
         limits = [(name, slider) for name, slider in self.sizes.items()] + [(self.device.value, self.latency)]
         return Settings(
-            table=self.table.value,
+            table=self.ground,
             objectives=self.objectives.value,
             strength=self.strength.value,
             effective=self.effective.value if self.automatic.value else None,
@@ -67,15 +107,17 @@ class Controls:
             steps=self.steps.value,
             seed=self.seed.value,
             labels=self.labels.value,
+            system=self.system.value,
+            budget=self.budget.value,
         )
 
     def box(self) -> ipw.Widget:
         """The four groups side by side; they wrap where the page is narrow."""
         groups = {
-            "Goal": [self.table, self.objectives],
+            "Goal": [self.table, self.space, self.images, self.objectives, self.system],
             "Guidance": [self.strength, self.automatic, self.effective, self.labels],
             "Limits": [*self.sizes.values(), self.device, self.latency],
-            "Sampling": [self.samples, self.steps, self.seed],
+            "Sampling and search": [self.samples, self.steps, self.budget, self.seed],
         }
         boxes = [ipw.VBox([_heading(name), *controls], layout=_GROUP) for name, controls in groups.items()]
         return ipw.HBox(boxes, layout=ipw.Layout(flex_flow="row wrap", align_items="flex-start"))
@@ -84,33 +126,63 @@ class Controls:
         return [
             *(self.objectives, self.labels, self.strength, self.automatic, self.effective, self.seed),
             *(*self.sizes.values(), self.device, self.latency, self.samples, self.steps),
+            *(self.system, self.budget),
         ]
 
     def _report(self, _: Any) -> None:
         if not self._quiet:
             self._changed()
 
-    def _reopen(self, change: Any) -> None:
+    def _reopen(self, _: Any) -> None:
+        """Open the table or the images that were chosen."""
+        self._name_images()
         if self._quiet:
             return
+        chosen = f"{OWN}{self.space.value}:{self.images.value}" if self.table.value == OWN else self.table.value
         try:
-            offered = metrics(change.new)
-            kept = [name for name in self.objectives.value if name in offered] or [benchmark(change.new).seen]
-            steps = min(self.steps.value, slots(change.new))
-            self._open(Settings(table=change.new, objectives=tuple(kept), steps=steps))
+            offered = metrics(check_name(chosen))
+            kept = [name for name in self.objectives.value if name in offered] or [benchmark(chosen).seen]
+            steps = min(self.steps.value, len(space_of(chosen).slots))
+            self._open(Settings(table=chosen, objectives=tuple(kept), steps=steps))
         except NagkitError as refusal:
-            with self._hushed():
-                self.table.value = change.old
-            self._refused(refusal)
+            if self.table.value != OWN:
+                with self._hushed():
+                    self.table.value = OWN if self.ground.startswith(OWN) else self.ground
+                self._name_images()
+            if self.table.value != OWN or self.images.value:
+                self._refused(refusal)  # a file that is not named yet is no mistake
         else:
             self._changed()
 
+    def show(self, settings: Settings) -> None:
+        """Put the controls where these settings have them, without a word to anyone."""
+        metrics(settings.table)  # refused before anything moves
+        with self._hushed():
+            if settings.table.startswith(OWN):
+                space, path = parts(settings.table)
+                self.space.value, self.images.value, self.table.value = space, str(path), OWN
+            else:
+                if settings.table not in [value for _, value in self.table.options]:
+                    self.table.options = [(settings.table, settings.table), *self.table.options]
+                self.table.value = settings.table
+            self._name_images()
+            for name in ("strength", "samples", "seed", "labels", "system", "budget"):
+                getattr(self, name).value = getattr(settings, name)
+            self.automatic.value = settings.effective is not None
+            self.effective.value = settings.effective or self.effective.value
+            self._open(settings)
+
+    def _name_images(self) -> None:
+        """Space and file are asked for where images of one's own are chosen."""
+        for control in (self.space, self.images):
+            control.layout.display = "flex" if self.table.value == OWN else "none"
+
     def _open(self, settings: Settings) -> None:
         """Offer what the table has: its metrics, its devices, and sliders over the values that occur."""
-        held = benchmark(settings.table).metrics
+        held, self.ground = benchmark(settings.table).metrics, settings.table
+        self._name_images()
         with self._hushed():
-            self.steps.max, self.steps.value = slots(settings.table), settings.steps
-            self.labels.disabled = not isinstance(benchmark(settings.table), Table)  # nothing is learned from them
+            self.steps.max, self.steps.value = len(space_of(settings.table).slots), settings.steps
             self.objectives.options = goals(settings.table)
             self.objectives.value = settings.objectives
             limits = dict(settings.limits)
@@ -151,7 +223,13 @@ class Controls:
                 _limit(self.latency, self.settings, self.device.value, {})
 
     def _switch(self, _: Any) -> None:
-        self.strength.disabled, self.effective.disabled = self.automatic.value, not self.automatic.value
+        """What the system does not use cannot be moved."""
+        samples, by_itself = self.system.value == DIFFUSION, self.automatic.value
+        for control in (self.samples, self.steps, self.automatic):
+            control.disabled = not samples
+        self.strength.disabled, self.effective.disabled = not samples or by_itself, not samples or not by_itself
+        self.labels.disabled = not samples or not isinstance(benchmark(self.ground), Table)  # else nothing is learned
+        self.budget.disabled = samples
 
 
 _LOOK: dict[str, Any] = {"style": LABEL, "layout": WIDE}

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import ipywidgets as ipw
-from nagkit_widgets import tables
+from nagkit_widgets.progress import Progress
 from nagkit_widgets.settings import timed_anew
 from nagkit_widgets.sources import here
+from nagkit_widgets.text import message
 from nagkit_widgets.worker import Worker
 
 from nagkit.errors import NagkitError
@@ -32,7 +33,7 @@ class Machine:
         self.time.tooltip = "times networks of the table here, in a minute and a half at most"
         self.networks = ipw.BoundedIntText(60, min=20, max=60, description="Networks", layout=ipw.Layout(width="160px"))
         self.stop = ipw.Button(description="Stop timing", icon="stop", disabled=True, layout=ipw.Layout(width="auto"))
-        self.progress = ipw.IntProgress(0, min=0, max=1, layout=ipw.Layout(width="160px", margin="2px 8px"))
+        self.progress = Progress()
         self.said = ipw.HTML()
         self.time.on_click(lambda _: self._start())
         self.stop.on_click(lambda _: self._halt())
@@ -47,33 +48,34 @@ class Machine:
         try:
             self.worker.start(_timings(self._timed, self.networks.value))
         except NagkitError as refusal:
-            self.said.value = tables.message(str(refusal), refused=True)
+            self.said.value = message(str(refusal), refused=True)
             return
         if self.worker.state != "idle":  # in place, all is done by now
             self.time.disabled, self.stop.disabled = True, False
-            self.said.value = tables.message(f"Timing networks of {self._timed} on this machine.")
+            self.said.value = message(f"Timing networks of {self._timed} on this machine.")
 
     def _halt(self) -> None:
         self.stop.disabled = True
         self.worker.stop()
 
     def _draw(self, step: "Timed") -> None:
-        self.progress.max, self.progress.value = step.total, step.done
+        self.progress.show(step.done, step.total)
 
     def _ended(self) -> None:
         """Say how it went; what is known by now can be a limit at once, also when it was stopped."""
         self.time.disabled, self.stop.disabled = False, True
+        self.progress.end()
         timed_anew()
         predictor = here(self._timed)
         if predictor is not None:
             self._known(self._timed)
         how = "Stopped. " if self.worker.stopped else ""
         if self.worker.fault is not None:
-            self.said.value = tables.message(str(self.worker.fault), refused=True)
+            self.said.value = message(str(self.worker.fault), refused=True)
         elif predictor is None:
-            self.said.value = tables.message(f"{how}Too few networks are timed yet. Press again to go on.")
+            self.said.value = message(f"{how}Too few networks are timed yet. Press again to go on.")
         else:
-            self.said.value = tables.message(f"{how}{predictor.metric.device}: {predictor.metric.source}")
+            self.said.value = message(f"{how}{predictor.metric.device}: {predictor.metric.source}")
 
 
 def _timings(table: str, networks: int) -> "Iterator[Timed]":

@@ -10,7 +10,9 @@ from typing import Any
 import ipywidgets as ipw
 import plotly.graph_objects as go
 from nagkit_widgets import tables
+from nagkit_widgets.progress import Progress
 from nagkit_widgets.sources import available, benchmark, devices
+from nagkit_widgets.text import STYLE, message, sentence
 from nagkit_widgets.worker import Worker
 
 from nagkit import arguments
@@ -76,7 +78,7 @@ class LiveRace(ipw.VBox):
         self.seeds = _whole("Seeds", "seeds", seeds, SEEDS)
         self.start = ipw.Button(description="Start", icon="play", button_style="primary")
         self.stop = ipw.Button(description="Stop", icon="stop", disabled=True)
-        self.progress = ipw.IntProgress(0, min=0, max=1, layout=ipw.Layout(width="160px", margin="2px 8px"))
+        self.progress = Progress()
         self.status, self.sentence, self.result = ipw.HTML(), ipw.HTML(), ipw.HTML()
         self.figure = go.FigureWidget(_empty())
         self.figure._config = {**self.figure._config, **CONFIG}
@@ -111,7 +113,7 @@ class LiveRace(ipw.VBox):
                 self._say(str(refusal), refused=True)
                 return
         race = self._race
-        self.progress.max = len(race.heats) * race.budget
+        self.progress.begin(len(race.heats) * race.budget, sum(map(len, race.heats)))
         self.worker.start(_laps(race, lambda: self.worker.state == "stopping"))
         if self.worker.state != "idle":  # in place, all is done by now
             self._allow(False)
@@ -157,12 +159,13 @@ class LiveRace(ipw.VBox):
         axes["yaxis.range"] = layout["yaxis"].get("range", [0, 1])
         self.figure.plotly_update(change, axes, list(range(len(self.figure.data))))
         self.figure.send_state(["_widget_data", "_widget_layout"])  # for a page that still loads Plotly's script
-        self.sentence.value = tables.sentence(lap.picture.sentence)
-        self.progress.value = lap.done
+        self.sentence.value = sentence(lap.picture.sentence)
+        self.progress.show(lap.done, self.progress.bar.max)
 
     def _ended(self) -> None:
         """Nothing runs any more: say how it went, and show the standings."""
         self._allow(True)
+        self.progress.end()
         race, fault = self._race, self.worker.fault
         if fault is not None:
             text = str(fault) if isinstance(fault, NagkitError) else f"{type(fault).__name__}: {fault}"
@@ -180,7 +183,7 @@ class LiveRace(ipw.VBox):
             control.disabled = not choosing
 
     def _say(self, text: str, refused: bool = False) -> None:
-        self.status.value = tables.message(text, refused)
+        self.status.value = message(text, refused)
 
     def _controls(self) -> list[Any]:
         return [self.table, self.wish, self.searches, self.budget, self.seeds]
@@ -189,7 +192,7 @@ class LiveRace(ipw.VBox):
         course, field = ipw.VBox([self.table, self.wish]), ipw.VBox([self.budget, self.seeds])
         chosen = ipw.HBox([course, self.searches, field], layout=ipw.Layout(flex_flow="row wrap"))
         buttons = ipw.HBox([self.start, self.stop, self.progress], layout=ipw.Layout(align_items="center"))
-        return [ipw.HTML(tables.STYLE), chosen, buttons, self.status, self.figure, self.sentence, self.result]
+        return [ipw.HTML(STYLE), chosen, buttons, self.status, self.figure, self.sentence, self.result]
 
 
 def _laps(race: Race, stopped: Callable[[], bool]) -> Iterator[Lap]:

@@ -27,24 +27,34 @@ MOST_ROUNDS = 6
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One moment: the frame of the present round, and every architecture that earlier rounds have finished.
+    """One moment: a frame of what is at work, and every architecture that is finished.
 
-    ``values (n, k)`` are the predicted or exact values of the metrics of ``front``.
+    ``caption`` says what the frame shows; the work is ``done`` out of ``total``. ``values (n, k)`` of the metrics of
+    ``front`` are predicted or exact, or what evaluations gave where they were ``evaluated``. ``beside`` is what
+    held settings gave at the same moment.
     """
 
     settings: Settings
     space: SearchSpace
-    round: int
-    rounds: int
+    caption: str
+    done: int
+    total: int
     frame: Frame
     tokens: Int[np.ndarray, "n L"]
     values: Float[np.ndarray, "n k"]
     front: Front
+    evaluated: bool = False
+    beside: "Snapshot | None" = None
 
     @property
     def distinct(self) -> int:
         """Number of different architectures among those finished."""
         return len(np.unique(self.tokens, axis=0))
+
+    def decided(self, row: int) -> Frame:
+        """One of the finished architectures as a frame."""
+        tokens = self.tokens[row][None]
+        return Frame(1, 1, tokens, np.eye(self.space.radices.max())[tokens])
 
     def ranked(self) -> Int[np.ndarray, "d"]:
         """Places in ``tokens`` of the distinct architectures, best first in the first metric."""
@@ -53,7 +63,7 @@ class Snapshot:
         return first[np.argsort(-gain, kind="stable")]
 
 
-def snapshots(settings: Settings) -> Iterator[Snapshot]:
+def generated(settings: Settings) -> Iterator[Snapshot]:
     """A snapshot for every frame of every round, and one after each round with its architectures added."""
     space, axes, guidance = benchmark(settings.table).space, settings.axes(), settings.guidance()
     generator = _generator(space.name, settings.steps)
@@ -63,12 +73,13 @@ def snapshots(settings: Settings) -> Iterator[Snapshot]:
     rounds = min(MOST_ROUNDS, -(-settings.samples // 16))
     for number, part in enumerate(np.array_split(np.arange(settings.samples), rounds)):
         for frame in generator.frames(len(part), guidance, stream(settings.seed, ROUNDS, number)):
-            yield Snapshot(settings, space, number, rounds, frame, tokens, values, front)
+            said = f"Round {number + 1} of {rounds}, first sample, step {frame.step} of {frame.steps}"
+            yield Snapshot(settings, space, said, len(tokens), settings.samples, frame, tokens, values, front)
         tokens = np.concatenate([tokens, frame.tokens])
         gained = np.stack([wish.values(frame.tokens) for wish in wishes], axis=1)  # (n of this round, k)
         values = np.concatenate([values, gained])
         front = Front.of(space, axes, tokens, values)
-        yield Snapshot(settings, space, number, rounds, frame, tokens, values, front)
+        yield Snapshot(settings, space, said, len(tokens), settings.samples, frame, tokens, values, front)
 
 
 def warm_up(settings: Settings) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 from nagkit_widgets.sources import (
     EMBEDDED,
     HERE,
+    OWN,
     available,
     benchmark,
+    check_name,
     devices_and_here,
     ends,
     here,
@@ -22,19 +24,33 @@ from nagkit_widgets.sources import (
     learned,
     metrics,
     sizes,
-    slots,
+    space_of,
 )
 
 import nagkit
 from nagkit import arguments
-from nagkit.benchmarks import NAMES, TABLES, Surrogate
+from nagkit.benchmarks import TABLES, Surrogate
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metric, Objective
 from nagkit.predictors.predictor import Predictor
+from nagkit.space import SearchSpace
 
 STRENGTH, EFFECTIVE = (0.0, 20.0), (1.0, 10_000.0)  # these and the next are what the controls can show
 LABELLED, SAMPLES, SEED = (20, 1000), (8, 1000), (0, 2**31 - 1)
+BUDGET = (10, 1000)
+DIFFUSION = "diffusion"
+SYSTEMS = {  # of which all but the first are searches, here with the papers that they go back to
+    DIFFUSION: "Guided diffusion (DiffusionNAG)",
+    "latent": "Latent variables and a surrogate (AG-Net)",
+    "policy": "A law that grows graphs (GraphPNAS)",
+    "supernet": "Shared weights first (TND-NAS)",
+    "bayesian": "Bayesian search",
+    "guided": "Bayesian search over guided samples",
+    "evolution": "Regularised evolution",
+    "local": "Local search",
+    "random": "Random search",
+}
 LABELS, ROUNDS = 0, 1  # names of the streams of random numbers that are drawn from one seed
 
 
@@ -42,7 +58,9 @@ LABELS, ROUNDS = 0, 1  # names of the streams of random numbers that are drawn f
 class Settings:
     """One position of all controls.
 
-    ``table`` is a table or, of a space too large for one, a surrogate, whose values are taken as they are.
+    ``table`` is a table or, of a space too large for one, a surrogate, whose values are taken as they are; or images of
+    one's own (see ``sources``). ``system`` is one of ``SYSTEMS``; a search evaluates ``budget`` architectures, and uses
+    neither strength nor samples, steps and labels.
     ``limits`` are pairs of a metric's name and its highest allowed value. ``effective`` asks for an automatic strength
     that leaves about so many architectures in play; ``strength`` is then not used. ``labels`` is the number of known
     architectures that a predictor learns from. Numbers that the controls cannot show are refused, and so are metrics
@@ -58,20 +76,29 @@ class Settings:
     steps: int = 6
     seed: int = 0
     labels: int = 200
+    system: str = DIFFUSION
+    budget: int = 60
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", _names(self.objectives))
         object.__setattr__(self, "limits", _pairs(self.limits))
-        arguments.one_of("table", self.table, NAMES)
+        check_name(self.table)
+        arguments.one_of("system", self.system, SYSTEMS)
+        arguments.whole("budget", self.budget, *BUDGET)
         arguments.real("strength", self.strength, *STRENGTH)
         if self.effective is not None:
             arguments.real("effective", self.effective, *EFFECTIVE)
         arguments.whole("samples", self.samples, *SAMPLES)
-        arguments.whole("steps", self.steps, 1, slots(self.table))
+        arguments.whole("steps", self.steps, 1, len(self.space.slots))
         arguments.whole("seed", self.seed, *SEED)
         arguments.whole("labels", self.labels, *LABELLED)
-        if self.table in available():
+        if self.table in available() or self.table.startswith(OWN):
             self.check_metrics()
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space; the table stays closed."""
+        return space_of(self.table)
 
     def check_metrics(self) -> None:
         """Refuse objectives and limits that the table does not hold; this opens the table."""
@@ -107,7 +134,7 @@ class Settings:
         low, high = ends(self.table, metric)
         about = metrics(self.table)[metric]
         trained = about.sign > 0 if isinstance(benchmark(self.table), Surrogate) else learned(self.table, metric)
-        if metric == HERE or not trained:
+        if metric == HERE or not trained or not np.isfinite(known(self.table, metric)).any():
             return low, high
         worst = float(np.nanquantile(known(self.table, metric), 0.25 if about.sign > 0 else 0.75))
         return (worst, high) if about.sign > 0 else (low, worst)
@@ -122,7 +149,7 @@ def settings(**start: Any) -> Settings:
     names = [field.name for field in fields(Settings)]
     for name in start:
         arguments.one_of("a start value", name, names)
-    table = arguments.one_of("table", start.get("table", available()[0]), NAMES)
+    table = check_name(start.get("table", available()[0]))
     wished = {} if table in TABLES else {"objectives": (benchmark(table).seen,)}
     initial = Settings(**{"table": table, **wished, **start})
     initial.check_metrics()
@@ -184,6 +211,8 @@ def fitted(table: str, metric: str, labels: int, seed: int) -> Predictor:
     if metric == HERE and (own := here(table)) is not None:
         return own
     opened = benchmark(table)
+    if table.startswith(OWN):
+        return opened.expected
     chosen = stream(seed, LABELS).permutation(opened.known(metric))[:labels]
     predictor = nagkit.predictor("gaussian-process", opened.space, opened.metrics[metric])
     return predictor.fit(chosen, opened.look_up(chosen, metric))

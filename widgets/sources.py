@@ -1,24 +1,34 @@
-"""What the studio can be opened on: tables and surrogates by name, and what is known of their values on this machine.
+"""What the studio can be opened on: tables, surrogates, images of one's own; and what is known of their values here.
 
-Whatever is expensive is kept by name.
+Images of one's own are named by space and file, as in ``own:nas-bench-201:images.npz``. Whatever is expensive is kept
+by name.
 """
 
 from contextlib import suppress
 from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import nagkit
-from nagkit.benchmarks import TABLES, Surrogate, Table
+from nagkit import arguments
+from nagkit.benchmarks import NAMES, TABLES, Surrogate, Table
 from nagkit.benchmarks.registry import cache_folder
-from nagkit.errors import NagkitError
+from nagkit.errors import ArgumentError, NagkitError
 from nagkit.metrics import Metrics, Values
 from nagkit.predictors.predictor import Predictor
 from nagkit.space import SearchSpace
 
+if TYPE_CHECKING:
+    from nagkit_widgets.own_images import OwnImages
+
 EMBEDDED = "digits/mid8"
 SIZES = ("params", "flops")
 HERE = "latency_here"  # the metric of nagkit.networks.timing, which needs PyTorch
+OWN = "own:"
+TRAINABLE = ("nas-bench-201", "random-wired-8", "random-wired-16", "darts", "nas-bench-101", "enas")
+LISTABLE = 20_000  # architectures of a space whose values are all looked at
 DRAWN, FEW = 4096, 256  # random architectures that show where the values of a space too large to list lie, or whether
 
 
@@ -34,15 +44,41 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(here, key=order.__getitem__)) or (EMBEDDED,)
 
 
-def slots(table: str) -> int:
-    """The number of slots of the table's space, which is that of most steps; the table stays closed."""
+def parts(name: str) -> tuple[str, Path]:
+    """Space and file of images of one's own."""
+    _, space, path = [*name.split(":", 2), "", ""][:3]
+    arguments.one_of("the space of images of your own", space, TRAINABLE)
+    if not path.strip():
+        raise ArgumentError(
+            f"table must name a file of images, as in {OWN}{space}:images.npz; got {name!r:.80}. "
+            "np.savez_compressed('images.npz', x=images, y=classes) makes one."
+        )
+    return space, Path(path)
+
+
+def check_name(table: str) -> str:
+    """``table``, if it is a benchmark's name or one of images of one's own."""
+    if isinstance(table, str) and table.startswith(OWN):
+        parts(table)
+        return table
+    return arguments.one_of("table", table, NAMES)
+
+
+def space_of(table: str) -> SearchSpace:
+    """The space; the table stays closed."""
+    if table.startswith(OWN):
+        return nagkit.space(parts(table)[0])
     family, _, _ = table.partition("/")
-    return len(nagkit.space("nas-bench-201" if family == "digits" else family).slots)
+    return nagkit.space("nas-bench-201" if family == "digits" else family)
 
 
 @lru_cache(maxsize=8)
-def benchmark(name: str) -> Table | Surrogate:
-    """The table or surrogate of this name, opened once."""
+def benchmark(name: str) -> "Table | Surrogate | OwnImages":
+    """The table or surrogate of this name, or the images of one's own, opened once."""
+    if name.startswith(OWN):
+        from nagkit_widgets.own_images import OwnImages
+
+        return OwnImages(name)
     return nagkit.benchmark(name)
 
 
@@ -59,7 +95,9 @@ def known(table: str, metric: str) -> np.ndarray:
 def ends(table: str, metric: str) -> tuple[float, float]:
     """The lowest and the highest value; in a space too large to list, as far as single changes lead on from random."""
     values, space = known(table, metric), benchmark(table).space
-    if isinstance(benchmark(table), Table):
+    if not np.isfinite(values).any():
+        return 0.0, 100.0  # percent, of which nothing is known before the first training
+    if len(values) == space.size:
         return float(np.nanmin(values)), float(np.nanmax(values))
     places = np.nanargmin(values), np.nanargmax(values)
     low, high = (
@@ -70,15 +108,24 @@ def ends(table: str, metric: str) -> tuple[float, float]:
 
 
 def _values(table: str, metric: str) -> Values:
-    own = here(table) if metric == HERE else None
-    return partial(benchmark(table).look_up, metrics=metric) if own is None else own.mean
+    predictor = here(table) if metric == HERE else _expected(table) if table.startswith(OWN) else None
+    if predictor is not None and (metric == HERE or benchmark(table).metrics[metric].epochs):
+        return predictor.mean
+    return partial(benchmark(table).look_up, metrics=metric)
+
+
+def _expected(table: str) -> Predictor | None:
+    """What other tasks let expect of images of one's own, in a space where nagkit learned from such."""
+    with suppress(ArgumentError):
+        return getattr(benchmark(table), "expected", None)
+    return None
 
 
 def _rows(table: str) -> np.ndarray:
-    opened = benchmark(table)
-    if isinstance(opened, Table):
-        return opened.space.all()
-    return opened.space.sample(DRAWN, np.random.default_rng(0))
+    space = benchmark(table).space
+    if space.size <= LISTABLE:
+        return space.all()
+    return space.sample(DRAWN, np.random.default_rng(0))
 
 
 def _climbed(space: SearchSpace, values: Values, row: np.ndarray, sign: int) -> float:
@@ -107,7 +154,7 @@ def metrics(table: str) -> Metrics:
 def _everywhere(table: str) -> tuple[str, ...]:
     """The names of a table's metrics; of a surrogate's, those that none of a few random architectures is without."""
     opened = benchmark(table)
-    if isinstance(opened, Table):
+    if not isinstance(opened, Surrogate):
         return tuple(opened.metrics)
     few = opened.space.sample(FEW, np.random.default_rng(0))
     computed = [name for name in opened.metrics if name in opened.computed]

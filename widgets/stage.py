@@ -1,5 +1,7 @@
 """The one live figure of the studio: left a DAG coming into being, right all architectures and their front.
 
+Where two settings are compared, the DAG of the held ones stands beside it, in the middle.
+
 A Plotly widget carries five megabytes of script, hence one for both. Every change goes through one call a trace: a
 ``batch_update`` over several traces is broken in Plotly 7. Values of x and y are lists, as the page sends them back.
 """
@@ -11,28 +13,44 @@ import numpy as np
 import plotly.graph_objects as go
 from nagkit_widgets.sampling import Snapshot
 
+from nagkit.diffusion.masked import Frame
 from nagkit.drawings import frame_figure
 from nagkit.figures import CONFIG, VERMILION, Picture, front_figure, safe
 from nagkit.metrics import Front
 from nagkit.space import SearchSpace
 
-GENERATED, CHOSEN, LABELS = 2, 4, 5  # places of the traces that are pointed at, ringed, and written on the DAG
+BEFORE, GENERATED, CHOSEN, LABELS, HELD = 1, 2, 4, 5, 6  # places of traces: crosses, dots, ring, writing on the DAGs
 Span = tuple[float, float]
-LEFT, RIGHT = [0.0, 0.40], [0.485, 1.0]  # shares of the width
+ALONE = {"xaxis2": [0.0, 0.40], "xaxis3": [0.40, 0.41], "xaxis": [0.485, 1.0]}  # shares of the width
+BESIDE = {"xaxis3": [0.0, 0.27], "xaxis2": [0.29, 0.56], "xaxis": [0.635, 1.0]}
 
 
 class Stage:
-    """Draws snapshots; ``busy`` while the page has not drawn the last one; ``clicked`` hears which row is wanted."""
+    """Draws snapshots; ``busy`` while the page has not drawn the last one.
 
-    def __init__(self, front: Front, spans: Sequence[Span], dag: Picture, clicked: Callable[[int], None]) -> None:
+    ``clicked`` hears which row is wanted, ``brushed`` which rows lie within what was drawn around dots.
+    """
+
+    def __init__(
+        self,
+        front: Front,
+        spans: Sequence[Span],
+        dag: Picture,
+        clicked: Callable[[int], None],
+        brushed: Callable[[list[int]], None],
+    ) -> None:
         empty, axes = front_figure(front, front.values), _axes(front, spans)
         ring = {"type": "scatter", "mode": "markers", "x": [], "y": [], "hoverinfo": "skip", "showlegend": False}
         ring["marker"] = {"symbol": "circle-open", "size": 17, "color": VERMILION, "line": {"width": 2.5}}
-        self.figure = go.FigureWidget([*empty.data, ring, *dag.data], _shared(empty.layout, dag.layout, axes))
+        held = {"type": "scatter", "mode": "text", "x": [], "y": [], "xaxis": "x3", "yaxis": "y3", "showlegend": False}
+        held |= {"hoverinfo": "text", "textfont": {"size": 12}}
+        self.figure = go.FigureWidget([*empty.data, ring, *dag.data, held], _shared(empty.layout, dag.layout, axes))
         self.figure._config = {**self.figure._config, **CONFIG}
         self.figure.data[GENERATED].on_click(self._point)
-        self._clicked = clicked
+        self.figure.data[GENERATED].on_selection(self._brush)
+        self._clicked, self._brushed = clicked, brushed
         self._rows: list[int] = []
+        self._beside: dict[str, Any] = {"shapes": [], "annotations": []}  # the DAG of the held settings
 
     def busy(self) -> bool:
         """Whether a page shows the figure and has not yet answered the last change."""
@@ -51,13 +69,34 @@ class Stage:
 
     def show(self, picture: Picture, caption: str) -> None:
         """Draw a DAG, by one message: boxes, edges and caption are layout, the writing on the boxes is a trace."""
-        labels = picture.data[0]
-        change = {key: [labels[key]] for key in ("text", "hovertext", "x", "y")} | {
-            "textfont.color": [labels["textfont"]["color"]]
+        layout = {
+            "shapes": [*self._beside["shapes"], *picture.layout["shapes"]],
+            "annotations": [*self._beside["annotations"], _caption(caption, self._left("xaxis2"))],
         }
-        layout = {"shapes": picture.layout["shapes"], "annotations": [_caption(caption)]}
         layout |= {f"{axis}.range": picture.layout[axis]["range"] for axis in ("xaxis2", "yaxis2")}
-        self.figure.plotly_update(change, layout, LABELS)
+        self.figure.plotly_update(_written(picture), layout, LABELS)
+
+    def show_held(self, space: SearchSpace, frame: Frame, caption: str) -> None:
+        """Draw the first sample of the held settings; its boxes come with the next ``show``."""
+        picture = frame_figure(space, frame.tokens[0], frame.probability[0], axis="3")
+        self._beside = {
+            "shapes": picture.layout["shapes"],
+            "annotations": [_caption(caption, self._left("xaxis3"))],
+        }
+        ranges = {f"{axis}.range": picture.layout[axis]["range"] for axis in ("xaxis3", "yaxis3")}
+        self.figure.plotly_update(_written(picture), ranges, HELD)
+
+    def compare(self, comparing: bool) -> None:
+        """Make room for a second DAG, or take it back."""
+        self._beside = {"shapes": [], "annotations": []}
+        shares = BESIDE if comparing else ALONE
+        self.figure.plotly_relayout({f"{axis}.domain": share for axis, share in shares.items()})
+        self.figure.plotly_restyle({"x": [[]], "y": [[]], "text": [[]], "visible": comparing}, HELD)
+        self.figure.plotly_restyle({"name": "held" if comparing else "before"}, BEFORE)
+        self._resend()
+
+    def _left(self, axis: str) -> float:
+        return self.figure.layout[axis].domain[0]
 
     def show_frame(self, snapshot: Snapshot, caption: str) -> str:
         """Draw the first sample of the present round as far as it is decided; the sentence says the same."""
@@ -97,14 +136,24 @@ class Stage:
         """Send the whole figure: a page still loading Plotly's script misses changes, and draws this state later."""
         self.figure.send_state(["_widget_data", "_widget_layout"])
 
+    def _brush(self, _: Any, points: Any, __: Any) -> None:
+        self._brushed([self._rows[place] for place in points.point_inds])
+
     def _point(self, _: Any, points: Any, __: Any) -> None:
         if points.point_inds:
             self._clicked(self._rows[points.point_inds[0]])
 
 
-def _caption(text: str) -> dict[str, Any]:
-    """What is written above the DAG."""
-    place = {"xref": "paper", "yref": "paper", "x": 0.0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
+def _written(picture: Picture) -> dict[str, Any]:
+    """The change of the trace that writes on the boxes of a DAG."""
+    labels = picture.data[0]
+    change = {key: [labels[key]] for key in ("text", "hovertext", "x", "y")}
+    return change | {"textfont.color": [labels["textfont"]["color"]]}
+
+
+def _caption(text: str, left: float = 0.0) -> dict[str, Any]:
+    """What is written above a DAG."""
+    place = {"xref": "paper", "yref": "paper", "x": left, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
     return {**place, "text": safe(text), "showarrow": False, "font": {"size": 13}}
 
 
@@ -120,10 +169,11 @@ def _axes(front: Front, spans: Sequence[Span]) -> dict[str, dict[str, Any]]:
 def _shared(right: dict[str, Any], left: dict[str, Any], axes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """One layout from two, side by side."""
     layout = {key: value for key, value in (left | right).items() if key != "width"}
-    layout["xaxis"] = {**right["xaxis"], **axes["xaxis"], "domain": RIGHT, "anchor": "y"}
+    layout["xaxis"] = {**right["xaxis"], **axes["xaxis"], "domain": ALONE["xaxis"], "anchor": "y"}
     layout["yaxis"] = {**right["yaxis"], **axes["yaxis"], "anchor": "x"}
-    layout["xaxis2"] = {**left["xaxis2"], "domain": LEFT, "anchor": "y2"}
-    layout["yaxis2"] = {**left["yaxis2"], "anchor": "x2"}
-    layout["legend"] = {**right["legend"], "x": RIGHT[0]}
+    for other in ("2", "3"):
+        layout[f"xaxis{other}"] = {**left["xaxis2"], "domain": ALONE[f"xaxis{other}"], "anchor": f"y{other}"}
+        layout[f"yaxis{other}"] = {**left["yaxis2"], "anchor": f"x{other}"}
+    layout["legend"] = {**right["legend"], "x": ALONE["xaxis"][0]}
     margin = {"l": 8, "r": 16, "t": 36, "b": 52}
     return layout | {"autosize": True, "height": 480, "margin": margin, "annotations": [_caption("")]}

@@ -1,15 +1,16 @@
-"""What the studio and the race show as plain text: the best architectures, code, standings and messages.
+"""What the studio and the race show as plain text: the best architectures, code, comparisons and standings.
 
 Everything is escaped; colours are those of the page.
 """
 
 import html
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 from nagkit_widgets.sampling import Snapshot
 from nagkit_widgets.settings import fitted
-from nagkit_widgets.sources import HERE, benchmark, learned
+from nagkit_widgets.sources import HERE, OWN, benchmark, learned, parts
 
 from nagkit.benchmarks import TABLES
 from nagkit.figures import safe
@@ -17,30 +18,6 @@ from nagkit.metrics import headings
 from nagkit.report import Estimate
 from nagkit.space import Architecture
 from nagkit.spaces.skeleton import MICRO
-
-STYLE = """<style>
-.nagkit, .nagkit * { color: var(--jp-ui-font-color1, inherit); font-size: 13px; line-height: 1.45; }
-.nagkit table { border-collapse: collapse; width: 100%; }
-.nagkit caption { text-align: left; font-weight: bold; padding: 2px 0 6px; }
-.nagkit th, .nagkit td { padding: 2px 14px 2px 0; text-align: right; border-bottom: 1px solid rgba(128,128,128,.35);
-  font-variant-numeric: tabular-nums; white-space: nowrap; }
-.nagkit th:last-child, .nagkit td:last-child { text-align: left; width: 100%; }
-.nagkit th:first-child { min-width: 0; }
-.nagkit code, .nagkit pre { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
-.nagkit td code { font-size: 11px; }
-.nagkit pre { margin: 0; padding: 8px; max-height: 240px; overflow: auto; border: 1px solid rgba(128,128,128,.35);
-  border-radius: 4px; white-space: pre; }
-.nagkit .said { min-height: 1.5em; }
-.nagkit .refused { border-left: 4px solid #D55E00; padding: 2px 8px; white-space: pre-wrap; }
-.nagkit th { white-space: normal; min-width: 105px; vertical-align: bottom; line-height: 1.2; }
-.nagkit .scroll { overflow-x: auto; }
-</style>"""
-
-
-def message(text: str, refused: bool = False) -> str:
-    """A sentence that screen readers announce; a refusal interrupts."""
-    kind = "class='refused' role='alert'" if refused else "class='said' role='status' aria-live='polite'"
-    return f"<div class='nagkit'><div {kind}>{html.escape(text)}</div></div>"
 
 
 def best(snapshot: Snapshot, count: int = 8) -> str:
@@ -52,11 +29,11 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
     heads, columns = ["rank"], [[str(rank) for rank in range(1, len(places) + 1)]]
     for metric, values in zip(snapshot.front.metrics, snapshot.values[places].T, strict=True):
         name, unit = safe(metric.name.replace("_", " ")), safe(metric.unit)
-        if learned(settings.table, metric.name):
+        if learned(settings.table, metric.name) and not snapshot.evaluated:
             spread = fitted(settings.table, metric.name, settings.labels, settings.seed).predict(tokens)[1]
             heads.append(f"{name}, predicted ({unit})")
             columns.append([f"{value:.2f} ± {doubt:.2f}" for value, doubt in zip(values, spread, strict=True)])
-            if metric.name != HERE:  # which no table knows
+            if metric.name != HERE and not settings.table.startswith(OWN):  # which no table knows
                 looked_up = benchmark(settings.table).look_up(tokens, metric.name)
                 heads.append(f"{name}, looked up ({unit})")
                 columns.append([f"{value:.2f}" if np.isfinite(value) else "unknown" for value in looked_up])
@@ -68,6 +45,27 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
     head = "".join(f"<th scope='col'>{text}</th>" for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in zip(*columns, strict=True))
     caption = f"The best {len(places)} of {snapshot.distinct} distinct architectures"
+    table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class='nagkit scroll'>{table}</div>"
+
+
+def comparison(held: Snapshot, now: Snapshot) -> str:
+    """Two batches side by side: what differs in their settings, and what came of it."""
+    both = asdict(held.settings), asdict(now.settings)
+    rows = [
+        (name.replace("_", " "), *(each[name] for each in both)) for name in both[0] if both[0][name] != both[1][name]
+    ]
+    rows.append(("architectures", *(len(each.tokens) for each in (held, now))))
+    rows.append(("distinct", *(each.distinct for each in (held, now))))
+    for place, metric in enumerate(held.front.metrics):
+        if metric not in now.front.metrics:
+            continue
+        for said, of in (("mean", np.nanmean), ("best", np.nanmax if metric.sign > 0 else np.nanmin)):
+            values = [f"{of(each.values[:, place]):.4g}" if len(each.tokens) else "" for each in (held, now)]
+            rows.append((f"{said} {metric.name.replace('_', ' ')} ({metric.unit})", *values))
+    head = "".join(f"<th scope='col'>{text}</th>" for text in ("", "held", "now"))
+    body = "".join(f"<tr><th scope='row'>{safe(a)}</th><td>{safe(b)}</td><td>{safe(c)}</td></tr>" for a, b, c in rows)
+    caption = "Held and present settings, with the same noise"
     table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class='nagkit scroll'>{table}</div>"
 
@@ -99,11 +97,6 @@ def hover(snapshot: Snapshot) -> list[str]:
     ]
 
 
-def sentence(text: str) -> str:
-    """What a picture shows, in words."""
-    return f"<div class='nagkit'>{html.escape(text)}</div>"
-
-
 def code(table: str, architecture: Architecture) -> str:
     """The notation of an architecture, and the Python module of the network that the table is about.
 
@@ -111,13 +104,24 @@ def code(table: str, architecture: Architecture) -> str:
     """
     notation = f"<b>Chosen</b> {_code(architecture.text)}"
     scrolled = "tabindex='0' aria-label='Python code of the chosen network'"
-    return f"<div class='nagkit'>{notation}<pre {scrolled}>{html.escape(_source(table, architecture))}</pre></div>"
+    return f"<div class='nagkit'>{notation}<pre {scrolled}>{html.escape(source(table, architecture))}</pre></div>"
 
 
-def _source(table: str, architecture: Architecture) -> str:
+def source(table: str, architecture: Architecture) -> str:
+    """Python code: the module of the network that a table is about, or the lines that build it."""
     from nagkit.benchmarks.nas_bench_201 import DATASETS
     from nagkit.networks import to_python
 
+    if table.startswith(OWN):
+        space, path = parts(table)
+        return (
+            "import nagkit\nfrom nagkit.networks.images import ImageFile\n"
+            "from nagkit.networks.trainer import Trainer\n\n"
+            f"space = nagkit.space({space!r})\n"
+            f"row = space.encode([{architecture.text!r}])[0]\n"
+            f"trainer = Trainer(space, ImageFile({str(path)!r}))\n"
+            "network, task = trainer.trained(row, seed=0)\n"
+        )
     if table not in TABLES:
         classes = 1000 if architecture.space == "mobilenet-v3" else 10
         return (

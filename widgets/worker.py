@@ -12,7 +12,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Generic, Literal, TypeVar
 
 from nagkit.errors import NagkitError
@@ -131,15 +131,19 @@ class Worker(Generic[Item]):
                 self.fault = fault
 
     def _walk(self, work: Iterator[Item]) -> bool:
-        """Whether the work came to its own end."""
+        """Whether the work came to its own end; what was left is closed in this thread, as files want it."""
         began = time.monotonic()
-        for item in work:
-            self.last, self._latest = item, (item,)
-            self._interrupt.wait(self.pace - (time.monotonic() - began))
-            if self._interrupt.is_set():
-                return False
-            began = time.monotonic()
-        return True
+        try:
+            for item in work:
+                self.last, self._latest = item, (item,)
+                self._interrupt.wait(self.pace - (time.monotonic() - began))
+                if self._interrupt.is_set():
+                    return False
+                began = time.monotonic()
+        finally:
+            if isinstance(work, Generator):
+                work.close()
+        return not self._interrupt.is_set()
 
     def _show(self) -> None:
         latest, self._latest = self._latest, ()

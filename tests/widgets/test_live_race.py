@@ -45,7 +45,7 @@ def test_start_draws_a_line_for_each_entrant_and_the_standings(live):
     assert list(lines) == [*BASELINES, "evolution"]
     for name, line in lines.items():
         np.testing.assert_allclose(line, live.standings.regret(name).mean(0))
-    assert live.progress.value == live.progress.max == 4 * 2 * 12
+    assert live.progress.bar.value == live.progress.bar.max == 4 * 2 * 12
     assert "All have ended" in live.status.value
     assert "regret of test_accuracy @12" in live.result.value
     assert live.sentence.value.count("at evaluations 12") == 4
@@ -90,7 +90,7 @@ def test_stop_holds_the_race_and_resume_goes_on_to_the_same_end(live):
         other = panel()
         other.start.click()
         assert (other.start.disabled, other.stop.disabled, other.budget.disabled) == (True, False, True)
-        await until(lambda: 0 < other.progress.value < other.progress.max)
+        await until(lambda: 0 < other.progress.bar.value < other.progress.bar.max)
         other.stop.click()
         await until(lambda: not other.start.disabled)
         assert other.start.description == "Resume"

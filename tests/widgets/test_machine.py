@@ -36,55 +36,55 @@ def clock(tmp_path, monkeypatch):
 def opened(**start):
     """A studio that times few networks."""
     studio = Studio(**{"table": EMBEDDED, "samples": 32, "labels": 60, **start})
-    studio.machine.networks.value = LEAST
+    studio.panel.machine.networks.value = LEAST
     return studio
 
 
 def limited(studio, share=0.3):
     """Limits the latency on this machine to a share of its slider, and says the limit."""
-    slider = studio.controls.latency
+    slider = studio.panel.controls.latency
     slider.value = slider.min + share * (slider.max - slider.min)
     return slider.value
 
 
 def test_before_it_is_timed_this_machine_is_no_device():
     studio = opened()
-    assert list(studio.controls.device.options) == list(devices(EMBEDDED).items())
-    assert HERE not in studio.controls.objectives.options
+    assert list(studio.panel.controls.device.options) == list(devices(EMBEDDED).items())
+    assert HERE not in studio.panel.controls.objectives.options
     with pytest.raises(ArgumentError, match=f"each metric in limits must be one of .* got '{HERE}'"):
         Settings(table=EMBEDDED, limits=((HERE, 1.0),))
 
 
 def test_after_the_button_its_latency_is_a_limit_that_holds():
     studio = opened()
-    studio.machine.time.click()
-    assert studio.controls.device.label == "This machine"
-    assert (studio.machine.progress.value, studio.machine.progress.max) == (2 * LEAST, 2 * LEAST)
-    assert f"Predicted from {LEAST} networks" in studio.machine.said.value
-    assert (studio.machine.time.disabled, studio.machine.stop.disabled) == (False, True)
+    studio.panel.machine.time.click()
+    assert studio.panel.controls.device.label == "This machine"
+    assert (studio.panel.machine.progress.bar.value, studio.panel.machine.progress.bar.max) == (2 * LEAST, 2 * LEAST)
+    assert f"Predicted from {LEAST} networks" in studio.panel.machine.said.value
+    assert (studio.panel.machine.time.disabled, studio.panel.machine.stop.disabled) == (False, True)
     limit = limited(studio)
-    assert studio.controls.settings.limits == ((HERE, limit),)
-    studio.generate.click()
+    assert studio.panel.controls.settings.limits == ((HERE, limit),)
+    studio.panel.generate.click()
     assert len(studio.tokens) == 32
     assert max(MID8.milliseconds(row) for row in studio.tokens) <= limit * (1 + 1e-9)  # as the clock says, not the fit
     assert [metric.name for metric in studio.front.metrics] == ["val_accuracy", HERE]
-    assert "class Network" in studio.code.value
+    assert "class Network" in studio.panel.code.value
 
 
 def test_the_table_of_the_best_shows_the_latency_as_predicted():
     studio = opened()
-    studio.machine.time.click()
-    studio.controls.objectives.value = ("val_accuracy", HERE)
-    studio.generate.click()
-    assert "latency here, predicted (ms)" in studio.best.value
-    assert "latency here, looked up" not in studio.best.value
-    assert "val accuracy, looked up (%)" in studio.best.value
+    studio.panel.machine.time.click()
+    studio.panel.controls.objectives.value = ("val_accuracy", HERE)
+    studio.panel.generate.click()
+    assert "latency here, predicted (ms)" in studio.panel.best.value
+    assert "latency here, looked up" not in studio.panel.best.value
+    assert "val accuracy, looked up (%)" in studio.panel.best.value
 
 
 def test_an_unmet_limit_is_told():
     studio = opened()
-    studio.machine.time.click()
-    slider = studio.controls.latency
+    studio.panel.machine.time.click()
+    slider = studio.panel.controls.latency
     slider.min = slider.value = 0  # beyond what the panel offers
     with pytest.raises(UnsatisfiableError, match=HERE):
         studio.front.table()
@@ -92,12 +92,12 @@ def test_an_unmet_limit_is_told():
 
 def test_the_slider_runs_over_all_cells():
     studio = opened()
-    studio.machine.time.click()
-    bottom, top, _ = stops(studio.controls.settings, HERE)
+    studio.panel.machine.time.click()
+    bottom, top, _ = stops(studio.panel.controls.settings, HERE)
     values = known(EMBEDDED, HERE)
     assert len(values) == MID8.searched.size
     assert bottom >= values.min() and top >= values.max()
-    assert (studio.controls.latency.min, studio.controls.latency.max) == (bottom, top)
+    assert (studio.panel.controls.latency.min, studio.panel.controls.latency.max) == (bottom, top)
 
 
 def test_a_later_studio_finds_what_was_timed():
@@ -113,23 +113,23 @@ def test_a_later_studio_finds_what_was_timed():
 
 def test_the_limit_on_another_device_stays_when_this_machine_becomes_known():
     studio = opened()
-    name = studio.controls.device.value
+    name = studio.panel.controls.device.value
     limit = limited(studio)
-    studio.machine.time.click()
-    assert studio.controls.settings.limits == ((name, limit),)
-    assert "This machine" in dict(studio.controls.device.options)
+    studio.panel.machine.time.click()
+    assert studio.panel.controls.settings.limits == ((name, limit),)
+    assert "This machine" in dict(studio.panel.controls.device.options)
 
 
 def test_timed_again_the_limit_stays_and_the_new_fit_counts(monkeypatch):
     studio = opened()
-    studio.machine.time.click()
+    studio.panel.machine.time.click()
     limit = limited(studio, 0.5)
-    studio.generate.click()
-    before = studio.controls.settings.wish(HERE).values(studio.tokens)
+    studio.panel.generate.click()
+    before = studio.panel.controls.settings.wish(HERE).values(studio.tokens)
     monkeypatch.setattr("ticking.SECONDS", {kind: 1.5 * cost for kind, cost in SECONDS.items()})
-    studio.machine.time.click()
-    assert studio.controls.settings.limits == ((HERE, limit),)
-    now = studio.controls.settings.wish(HERE).values
+    studio.panel.machine.time.click()
+    assert studio.panel.controls.settings.limits == ((HERE, limit),)
+    now = studio.panel.controls.settings.wish(HERE).values
     assert now(studio.tokens).max() <= limit < 1.5 * before.max()
 
 
@@ -138,29 +138,29 @@ def test_a_damaged_file_is_told_by_the_button_and_hinders_nothing_else():
     place(MID8).write_text("{")
     studio = opened()
     assert here(EMBEDDED) is None
-    studio.machine.time.click()
-    assert "role='alert'" in studio.machine.said.value
-    assert "Delete it, and time anew" in studio.machine.said.value
-    studio.generate.click()
+    studio.panel.machine.time.click()
+    assert "role='alert'" in studio.panel.machine.said.value
+    assert "Delete it, and time anew" in studio.panel.machine.said.value
+    studio.panel.generate.click()
     assert len(studio.tokens) == 32
 
 
 def test_stop_is_heard_and_what_was_timed_is_kept():
     async def main():
         studio = opened(samples=16)
-        studio.machine.time.click()
-        assert studio.machine.time.disabled and not studio.machine.stop.disabled
-        await until(lambda: studio.machine.progress.value >= 2)
-        studio.machine.stop.click()
-        await until(lambda: not studio.machine.time.disabled)
-        assert studio.machine.worker.stopped
-        count = studio.machine.worker.last.done
+        studio.panel.machine.time.click()
+        assert studio.panel.machine.time.disabled and not studio.panel.machine.stop.disabled
+        await until(lambda: studio.panel.machine.progress.bar.value >= 2)
+        studio.panel.machine.stop.click()
+        await until(lambda: not studio.panel.machine.time.disabled)
+        assert studio.panel.machine.worker.stopped
+        count = studio.panel.machine.worker.last.done
         assert timing.stored(MID8).known == min(count, LEAST)
-        assert "Stopped. " in studio.machine.said.value
-        studio.machine.time.click()
-        await until(lambda: not studio.machine.time.disabled)
+        assert "Stopped. " in studio.panel.machine.said.value
+        studio.panel.machine.time.click()
+        await until(lambda: not studio.panel.machine.time.disabled)
         assert timing.stored(MID8).complete
-        assert studio.controls.device.label == "This machine"
+        assert studio.panel.controls.device.label == "This machine"
 
     asyncio.run(main())
 
@@ -168,10 +168,10 @@ def test_stop_is_heard_and_what_was_timed_is_kept():
 def test_while_it_is_timed_architectures_can_be_generated():
     async def main():
         studio = opened(samples=16)
-        studio.machine.time.click()
-        studio.generate.click()
-        await until(lambda: "Generated 16" in studio.status.value and not studio.machine.time.disabled)
-        assert studio.controls.device.label == "This machine"
+        studio.panel.machine.time.click()
+        studio.panel.generate.click()
+        await until(lambda: "Generated 16" in studio.panel.status.value and not studio.panel.machine.time.disabled)
+        assert studio.panel.controls.device.label == "This machine"
 
     asyncio.run(main())
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from nagkit_widgets.sampling import MOST_ROUNDS, snapshots
+from nagkit_widgets.sampling import MOST_ROUNDS, generated
 from nagkit_widgets.settings import Settings, fitted
 from nagkit_widgets.sources import available, benchmark, known, learned
 
@@ -18,13 +18,14 @@ def settings():
 
 @pytest.fixture(scope="module")
 def walked(settings):
-    return list(snapshots(settings))
+    return list(generated(settings))
 
 
 def test_every_frame_of_every_round_is_a_snapshot(settings, walked):
-    assert walked[-1].rounds == MOST_ROUNDS
+    assert f"of {MOST_ROUNDS}," in walked[-1].caption
     for number in range(MOST_ROUNDS):
-        frames = [snapshot.frame.step for snapshot in walked if snapshot.round == number]
+        part = [snapshot for snapshot in walked if snapshot.caption.startswith(f"Round {number + 1} of")]
+        frames = [snapshot.frame.step for snapshot in part]
         assert frames == [*range(settings.steps + 1), settings.steps]  # the last again, with its architectures added
 
 
@@ -49,35 +50,35 @@ def test_the_front_is_that_of_all_values(settings, walked):
 
 
 def test_the_same_settings_give_the_same_architectures(settings, walked):
-    *_, again = snapshots(replace(settings))
+    *_, again = generated(replace(settings))
     assert (again.tokens == walked[-1].tokens).all()
 
 
 @pytest.mark.slow
 def test_strength_zero_is_unguided_and_another_seed_is_another_noise(settings):
-    *_, unguided = snapshots(replace(settings, strength=0.0))
-    *_, other = snapshots(replace(settings, strength=0.0, objectives=("params",)))
-    *_, reseeded = snapshots(replace(settings, strength=0.0, seed=4))
+    *_, unguided = generated(replace(settings, strength=0.0))
+    *_, other = generated(replace(settings, strength=0.0, objectives=("params",)))
+    *_, reseeded = generated(replace(settings, strength=0.0, seed=4))
     assert (unguided.tokens == other.tokens).all()
     assert (unguided.tokens != reseeded.tokens).any()
 
 
 @pytest.mark.slow
 def test_more_strength_gives_better_predictions(settings):
-    means = [[*snapshots(replace(settings, strength=strength))][-1].values[:, 0].mean() for strength in (0.0, 2.0, 8.0)]
+    means = [[*generated(replace(settings, strength=strength))][-1].values[:, 0].mean() for strength in (0.0, 2.0, 8.0)]
     assert means == sorted(means)
 
 
 def test_limits_hold_for_every_architecture(settings):
     low, high = settings.span("params")
     limit = low + 0.3 * (high - low)
-    *_, last = snapshots(replace(settings, limits=(("params", limit),)))
+    *_, last = generated(replace(settings, limits=(("params", limit),)))
     assert (benchmark(settings.table).look_up(last.tokens, "params") <= limit).all()
 
 
 def test_a_limit_that_nothing_meets_is_refused(settings):
     with pytest.raises(UnsatisfiableError):
-        list(snapshots(replace(settings, limits=(("params", 1e-9),))))
+        list(generated(replace(settings, limits=(("params", 1e-9),))))
 
 
 def test_the_best_come_first_and_once(walked):

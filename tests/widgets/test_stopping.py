@@ -10,7 +10,7 @@ from waiting import until
 
 
 def ended(studio):
-    return studio.worker.state == "idle" and studio.stop.disabled and not studio.generate.disabled
+    return studio.panel.worker.state == "idle" and studio.panel.stop.disabled and not studio.panel.generate.disabled
 
 
 @pytest.fixture
@@ -24,19 +24,22 @@ def beside_a_loop(monkeypatch):
 def test_a_replay_stopped_before_its_first_round_leaves_the_picture_of_before(control):
     async def main():
         studio = Studio(samples=32, labels=60)
-        studio.generate.click()
-        await until(lambda: "Generated 32" in studio.status.value and ended(studio))
-        axis, dots = studio.stage.figure.layout.yaxis.title.text, list(studio.stage.figure.data[GENERATED].y)
+        studio.panel.generate.click()
+        await until(lambda: "Generated 32" in studio.panel.status.value and ended(studio))
+        axis, dots = (
+            studio.panel.stage.figure.layout.yaxis.title.text,
+            list(studio.panel.stage.figure.data[GENERATED].y),
+        )
         if control == "strength":
-            studio.controls.strength.value = 0.5
+            studio.panel.controls.strength.value = 0.5
         else:
-            studio.controls.objectives.value = ("test_accuracy",)
-        studio.stop.click()
+            studio.panel.controls.objectives.value = ("test_accuracy",)
+        studio.panel.stop.click()
         await until(lambda: ended(studio))
-        assert "before the first round" in studio.status.value
-        assert "batch of before" in studio.status.value
-        assert studio.stage.figure.layout.yaxis.title.text == axis
-        assert list(studio.stage.figure.data[GENERATED].y) == dots
+        assert "before the first round" in studio.panel.status.value
+        assert "batch of before" in studio.panel.status.value
+        assert studio.panel.stage.figure.layout.yaxis.title.text == axis
+        assert list(studio.panel.stage.figure.data[GENERATED].y) == dots
 
     asyncio.run(main())
 
@@ -45,11 +48,11 @@ def test_a_replay_stopped_before_its_first_round_leaves_the_picture_of_before(co
 def test_a_refusal_ends_what_runs_and_stays_to_be_read():
     async def main():
         studio = Studio(samples=96, labels=60)
-        studio.generate.click()
-        studio.controls.objectives.value = ()
+        studio.panel.generate.click()
+        studio.panel.controls.objectives.value = ()
         await until(lambda: ended(studio))
         await asyncio.sleep(0.1)
-        assert "objectives must" in studio.status.value
+        assert "objectives must" in studio.panel.status.value
 
     asyncio.run(main())
 
@@ -58,10 +61,10 @@ def test_a_refusal_ends_what_runs_and_stays_to_be_read():
 def test_the_stop_button_answers_at_once():
     async def main():
         studio = Studio(samples=96, labels=60)
-        studio.generate.click()
-        assert not studio.stop.disabled
-        studio.stop.click()
-        assert studio.stop.disabled
+        studio.panel.generate.click()
+        assert not studio.panel.stop.disabled
+        studio.panel.stop.click()
+        assert studio.panel.stop.disabled
         await until(lambda: ended(studio))
 
     asyncio.run(main())

@@ -6,8 +6,9 @@ import ipywidgets as ipw
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from nagkit_widgets import Studio, tables
+from nagkit_widgets import Studio
 from nagkit_widgets.stage import CHOSEN, GENERATED, LABELS
+from nagkit_widgets.text import message, sentence
 
 from nagkit.diffusion.guidance import Guidance
 from nagkit.errors import ArgumentError, UnsatisfiableError
@@ -22,8 +23,8 @@ def widgets(parent):
 
 def click_on_dot(studio, place):
     """What the page sends when a dot is clicked."""
-    trace = studio.stage.figure.data[GENERATED]
-    studio.stage.figure._js2py_pointsCallback = {
+    trace = studio.panel.stage.figure.data[GENERATED]
+    studio.panel.stage.figure._js2py_pointsCallback = {
         "event_type": "plotly_click",
         "points": {
             "trace_indexes": [GENERATED],
@@ -38,7 +39,7 @@ def click_on_dot(studio, place):
 
 def test_there_is_one_plotly_widget_and_its_upload_button_is_off(studio):
     figures = [widget for widget in widgets(studio) if isinstance(widget, go.FigureWidget)]
-    assert figures == [studio.stage.figure]
+    assert figures == [studio.panel.stage.figure]
     assert figures[0]._config["showSendToCloud"] is False
 
 
@@ -59,73 +60,73 @@ def test_every_control_is_native_and_labelled(studio):
 
 
 def test_before_generate_the_dag_is_a_question_and_nothing_is_drawn(studio):
-    assert sum(text.startswith("<b>?</b>") for text in studio.stage.figure.data[LABELS].text) == 6
-    assert not studio.stage.figure.data[GENERATED].x
-    assert "Press Generate" in studio.status.value
+    assert sum(text.startswith("<b>?</b>") for text in studio.panel.stage.figure.data[LABELS].text) == 6
+    assert not studio.panel.stage.figure.data[GENERATED].x
+    assert "Press Generate" in studio.panel.status.value
 
 
 def test_generate_shows_dots_front_table_dag_and_code(studio):
-    studio.generate.click()
-    figure = studio.stage.figure
+    studio.panel.generate.click()
+    figure = studio.panel.stage.figure
     assert len(figure.data[GENERATED].x) == 32
     assert studio.tokens.shape == (32, 6)
     assert sorted(figure.data[3].x) == sorted(studio.front.values[:, 1])
-    assert studio.best.value.count("<tr>") == 1 + min(8, len(np.unique(studio.tokens, axis=0)))
-    assert studio.chosen.text in studio.code.value
-    assert "class Network" in studio.code.value
-    assert "Generated 32 architectures" in studio.status.value
-    assert studio.sentence.value.count("operations from input to output") == 1
-    assert (studio.generate.disabled, studio.stop.disabled) == (False, True)
+    assert studio.panel.best.value.count("<tr>") == 1 + min(8, len(np.unique(studio.tokens, axis=0)))
+    assert studio.chosen.text in studio.panel.code.value
+    assert "class Network" in studio.panel.code.value
+    assert "Generated 32 architectures" in studio.panel.status.value
+    assert studio.panel.sentence.value.count("operations from input to output") == 1
+    assert (studio.panel.generate.disabled, studio.panel.stop.disabled) == (False, True)
 
 
 def test_the_table_shows_predicted_and_looked_up_values(studio):
-    studio.generate.click()
-    assert "val accuracy, predicted (%)" in studio.best.value
-    assert "val accuracy, looked up (%)" in studio.best.value
-    best = studio.controls.settings.wish("val_accuracy").values(studio.tokens).max()
-    assert f"<td>{best:.2f} ± " in studio.best.value
+    studio.panel.generate.click()
+    assert "val accuracy, predicted (%)" in studio.panel.best.value
+    assert "val accuracy, looked up (%)" in studio.panel.best.value
+    best = studio.panel.controls.settings.wish("val_accuracy").values(studio.tokens).max()
+    assert f"<td>{best:.2f} ± " in studio.panel.best.value
 
 
 def test_moving_the_strength_replays_the_same_noise(studio):
-    studio.generate.click()
+    studio.panel.generate.click()
     first = studio.tokens
-    studio.controls.strength.value = 0
+    studio.panel.controls.strength.value = 0
     assert (studio.tokens != first).any()
-    assert len(studio.stage.figure.data[1].x) == 32  # the batch of before, as crosses
-    studio.controls.strength.value = 4
+    assert len(studio.panel.stage.figure.data[1].x) == 32  # the batch of before, as crosses
+    studio.panel.controls.strength.value = 4
     assert (studio.tokens == first).all()
 
 
 def test_the_axes_stay_while_the_guidance_changes(studio):
-    studio.generate.click()
-    axes = studio.stage.figure.layout.xaxis.range, studio.stage.figure.layout.yaxis.range
-    studio.controls.strength.value = 12
-    assert (studio.stage.figure.layout.xaxis.range, studio.stage.figure.layout.yaxis.range) == axes
+    studio.panel.generate.click()
+    axes = studio.panel.stage.figure.layout.xaxis.range, studio.panel.stage.figure.layout.yaxis.range
+    studio.panel.controls.strength.value = 12
+    assert (studio.panel.stage.figure.layout.xaxis.range, studio.panel.stage.figure.layout.yaxis.range) == axes
 
 
 def test_the_status_says_what_the_picture_shows_and_what_lies_outside(studio):
-    studio.controls.strength.value = 0
-    studio.generate.click()
-    trace, layout = studio.stage.figure.data[GENERATED], studio.stage.figure.layout
+    studio.panel.controls.strength.value = 0
+    studio.panel.generate.click()
+    trace, layout = studio.panel.stage.figure.data[GENERATED], studio.panel.stage.figure.layout
     layout.yaxis.range = [sorted(trace.y)[len(trace.y) // 2], max(trace.y) + 1]  # whatever the table, some lie below
-    studio._ended()
+    studio.panel._ended()
     below = sum(y < layout.yaxis.range[0] or y > layout.yaxis.range[1] for y in trace.y)
-    assert studio.front.sentence() in html.unescape(studio.status.value)
+    assert studio.front.sentence() in html.unescape(studio.panel.status.value)
     assert below > 0
-    assert f"{below} lie outside the axes" in studio.status.value
+    assert f"{below} lie outside the axes" in studio.panel.status.value
 
 
 def test_another_objective_changes_the_axes(studio):
-    studio.generate.click()
-    studio.controls.objectives.value = ("val_accuracy", "flops")
-    assert studio.stage.figure.layout.xaxis.title.text == "flops (M, less is better)"
+    studio.panel.generate.click()
+    studio.panel.controls.objectives.value = ("val_accuracy", "flops")
+    assert studio.panel.stage.figure.layout.xaxis.title.text == "flops (M, less is better)"
     assert [metric.name for metric in studio.front.metrics] == ["val_accuracy", "flops"]
 
 
 def test_value_is_the_guidance_of_the_controls(studio):
-    studio.controls.strength.value = 2.5
-    studio.controls.sizes["params"].value = 0.5 * (
-        studio.controls.sizes["params"].min + studio.controls.sizes["params"].max
+    studio.panel.controls.strength.value = 2.5
+    studio.panel.controls.sizes["params"].value = 0.5 * (
+        studio.panel.controls.sizes["params"].min + studio.panel.controls.sizes["params"].max
     )
     assert isinstance(studio.value, Guidance)
     assert studio.value.strength == 2.5
@@ -133,83 +134,83 @@ def test_value_is_the_guidance_of_the_controls(studio):
 
 
 def test_automatic_strength_takes_the_place_of_the_slider(studio):
-    studio.controls.automatic.value = True
-    assert studio.controls.strength.disabled
-    studio.controls.effective.value = 50
+    studio.panel.controls.automatic.value = True
+    assert studio.panel.controls.strength.disabled
+    studio.panel.controls.effective.value = 50
     assert (studio.value.strength, studio.value.effective) == (0.0, 50.0)
 
 
 def test_a_limit_in_the_panel_holds_for_all(studio):
-    slider = studio.controls.sizes["flops"]
+    slider = studio.panel.controls.sizes["flops"]
     slider.value = limit = slider.min + 0.3 * (slider.max - slider.min)
-    table = studio.controls.settings.wish("flops")
+    table = studio.panel.controls.settings.wish("flops")
     assert (table.values(studio.tokens) <= limit).all()
 
 
 @pytest.mark.parametrize("name", ["params", "flops"])
 def test_the_lowest_limit_of_a_slider_can_be_met(studio, name):
-    slider = studio.controls.sizes[name]
+    slider = studio.panel.controls.sizes[name]
     slider.value = slider.min
-    assert studio.controls.settings.limits == ((name, slider.min),)
-    studio.generate.click()
-    assert (studio.controls.settings.wish(name).values(studio.tokens) <= slider.min).all()
+    assert studio.panel.controls.settings.limits == ((name, slider.min),)
+    studio.panel.generate.click()
+    assert (studio.panel.controls.settings.wish(name).values(studio.tokens) <= slider.min).all()
 
 
 def test_an_unsatisfiable_limit_shows_its_sentence_and_nothing_is_lost(studio):
-    studio.generate.click()
+    studio.panel.generate.click()
     kept = studio.tokens
-    slider = studio.controls.sizes["params"]
+    slider = studio.panel.controls.sizes["params"]
     slider.min = slider.value = -1  # beyond what the panel offers
-    assert "role='alert'" in studio.status.value
-    assert "params" in studio.status.value
+    assert "role='alert'" in studio.panel.status.value
+    assert "params" in studio.panel.status.value
     assert (studio.tokens == kept).all()
-    assert len(studio.stage.figure.data[GENERATED].x) == 32
+    assert len(studio.panel.stage.figure.data[GENERATED].x) == 32
     slider.value = slider.max
-    assert "Generated 32" in studio.status.value
+    assert "Generated 32" in studio.panel.status.value
 
 
 def test_where_nothing_was_generated_a_cell_sees_the_refusal(studio):
-    slider = studio.controls.sizes["params"]
+    slider = studio.panel.controls.sizes["params"]
     slider.min = slider.value = -1  # beyond what the panel offers
     with pytest.raises(UnsatisfiableError):
         studio.front.table()
 
 
 def test_no_objective_is_a_sentence_in_the_panel(studio):
-    studio.controls.objectives.value = ()
-    assert "objectives must name at least one metric" in studio.status.value
+    studio.panel.controls.objectives.value = ()
+    assert "objectives must name at least one metric" in studio.panel.status.value
 
 
 def test_a_click_on_a_dot_shows_its_architecture(studio):
-    studio.generate.click()
+    studio.panel.generate.click()
     click_on_dot(studio, 5)
     row = studio.tokens[5]
     assert studio.chosen.tokens == tuple(row.tolist())
-    assert studio.chosen.text in studio.code.value
-    ring = studio.stage.figure.data[CHOSEN]
+    assert studio.chosen.text in studio.panel.code.value
+    ring = studio.panel.stage.figure.data[CHOSEN]
     assert (ring.x[0], ring.y[0]) == (
-        studio.stage.figure.data[GENERATED].x[5],
-        studio.stage.figure.data[GENERATED].y[5],
+        studio.panel.stage.figure.data[GENERATED].x[5],
+        studio.panel.stage.figure.data[GENERATED].y[5],
     )
 
 
 def test_the_list_of_the_best_does_what_a_click_does(studio):
-    studio.generate.click()
-    label, row = studio.picked.options[1]
-    studio.picked.value = row
+    studio.panel.generate.click()
+    label, row = studio.panel.picked.options[1]
+    studio.panel.picked.value = row
     assert studio.chosen.text == label.removeprefix("2. ")
 
 
 def test_cells_that_run_before_generate_are_served(studio):
     assert len(studio.tokens) == 32
-    assert len(studio.stage.figure.data[GENERATED].x) == 32
-    assert not studio.stage.figure.data[1].x  # no batch was before
+    assert len(studio.panel.stage.figure.data[GENERATED].x) == 32
+    assert not studio.panel.stage.figure.data[1].x  # no batch was before
     assert repr(studio).startswith("Studio: ")
 
 
 def test_what_is_shown_stays_text():
     attack = "<img src=x onerror=alert(1)>"
-    assert "<img" not in tables.message(attack) + tables.sentence(attack)
+    assert "<img" not in message(attack) + sentence(attack)
 
 
 def test_an_unknown_table_is_refused_by_name():
@@ -223,15 +224,15 @@ def test_an_unknown_table_is_refused_by_name():
 def test_stop_keeps_what_was_finished(monkeypatch):
     async def main():
         studio = Studio(samples=96, labels=60)
-        studio.generate.click()
-        await until(lambda: studio.worker.last is not None and len(studio.worker.last.tokens) >= 16)
+        studio.panel.generate.click()
+        await until(lambda: studio.panel.worker.last is not None and len(studio.panel.worker.last.tokens) >= 16)
         clock = time.monotonic()
-        studio.stop.click()
-        await until(lambda: studio.worker.state == "idle")
+        studio.panel.stop.click()
+        await until(lambda: studio.panel.worker.state == "idle")
         assert time.monotonic() - clock < 1.0
-        await until(lambda: "Stopped after" in studio.status.value)
+        await until(lambda: "Stopped after" in studio.panel.status.value)
         assert 16 <= len(studio.tokens) < 96
-        assert len(studio.stage.figure.data[GENERATED].x) == len(studio.tokens)
+        assert len(studio.panel.stage.figure.data[GENERATED].x) == len(studio.tokens)
 
     monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
     asyncio.run(main())
@@ -241,13 +242,13 @@ def test_stop_keeps_what_was_finished(monkeypatch):
 def test_of_many_slider_events_the_last_is_honoured(monkeypatch):
     async def main():
         studio = Studio(samples=16, labels=60)
-        studio.generate.click()
-        await until(lambda: studio.worker.state == "idle")
+        studio.panel.generate.click()
+        await until(lambda: studio.panel.worker.state == "idle")
         for place in range(1000):
-            studio.controls.strength.value = (place % 39 + 1) / 2
-        studio.controls.strength.value = 7.5
-        await until(lambda: "Generated" in studio.status.value and studio.worker.state == "idle")
-        assert studio.worker.last.settings.strength == 7.5
+            studio.panel.controls.strength.value = (place % 39 + 1) / 2
+        studio.panel.controls.strength.value = 7.5
+        await until(lambda: "Generated" in studio.panel.status.value and studio.panel.worker.state == "idle")
+        assert studio.panel.worker.last.settings.strength == 7.5
         assert len(studio.tokens) == 16
 
     monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
@@ -258,15 +259,15 @@ def test_of_many_slider_events_the_last_is_honoured(monkeypatch):
 def test_a_cell_that_asks_while_work_runs_gets_its_end_and_never_a_row_of_before(monkeypatch):
     async def main():
         studio = Studio(samples=32, labels=60)
-        studio.generate.click()
+        studio.panel.generate.click()
         before = studio.tokens
-        await until(lambda: "Generated" in studio.status.value)
+        await until(lambda: "Generated" in studio.panel.status.value)
         click_on_dot(studio, 5)
-        studio.controls.strength.value = 0
+        studio.panel.controls.strength.value = 0
         assert len(studio.tokens) == 32
         assert (studio.tokens != before).any()
-        assert studio.chosen.tokens == tuple(studio.tokens[studio.worker.last.ranked()[0]].tolist())
-        await until(lambda: studio.worker.state == "idle" and "Generated" in studio.status.value)
+        assert studio.chosen.tokens == tuple(studio.tokens[studio.panel.worker.last.ranked()[0]].tolist())
+        await until(lambda: studio.panel.worker.state == "idle" and "Generated" in studio.panel.status.value)
 
     monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
     asyncio.run(main())

@@ -1,0 +1,147 @@
+"""Searches as the studio shows them: the snapshots of a run, which is in a file before it is on the screen.
+
+Notation: n architectures evaluated, L slots, k metrics drawn, m metrics of the search (objectives, then limits).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from nagkit_widgets.sampling import Snapshot
+from nagkit_widgets.settings import SYSTEMS, Settings
+from nagkit_widgets.sources import HERE, OWN, SIZES, benchmark
+
+from nagkit.diffusion.masked import Frame
+from nagkit.executors import executor
+from nagkit.metrics import Constraint, Front, Objective
+from nagkit.run import Run
+from nagkit.search import Evaluated, Search, Stepped, search
+from nagkit.space import UNDECIDED, SearchSpace
+from nagkit.supernet import Lesson, Look, Shrunk
+
+
+def searched(settings: Settings, path: Path, stopped: Callable[[], bool] = lambda: False) -> Iterator[Snapshot]:
+    """A snapshot for what the run in this file holds already, and one after every step and evaluation.
+
+    Trainings on images of one's own are done by another process, so that they can be stopped in their midst.
+    """
+    wanted = made(settings)
+    run = Run(path, wanted, settings.budget)
+    told = [event for event in run.told() if event.fault is None]
+    scene = _Scene(settings, wanted)
+    rows, values = scene.rows(told), scene.values(told)
+    yield scene.snapshot(rows, values, scene.blank(), f"{SYSTEMS[settings.system]}: {len(told)} evaluations so far")
+    place = executor(1) if settings.table.startswith(OWN) else None
+    with nullcontext() if place is None else place:
+        for event in run.walk(executor=place, stopped=stopped):
+            if isinstance(event, Evaluated):
+                if event.fault is None:
+                    rows = np.concatenate([rows, event.tokens[None]])
+                    values = np.concatenate([values, scene.values([event])])
+                said = f"Evaluation {event.number + 1} of {settings.budget}"
+                said += "" if event.fault is None else f" failed: {event.fault}"
+                yield scene.snapshot(rows, values, scene.decided(event.tokens), said)
+            elif isinstance(event, Stepped):
+                yield scene.step(rows, values, event.step)
+
+
+def made(settings: Settings) -> Search:
+    """The search that these settings stand for, which has seen nothing yet."""
+    ground = benchmark(settings.table)
+    wishes = [
+        settings.wish(name) if name == HERE else ground.objective(name, name in SIZES) for name in settings.objectives
+    ]
+    limits = [_limit(settings, name, high) for name, high in settings.limits]
+    return search(settings.system, ground.space, wishes, limits, seed=settings.seed)
+
+
+def _limit(settings: Settings, name: str, high: float) -> Constraint:
+    """A limit by exact costs or by what is evaluated; on this machine by what its timings let expect."""
+    if name == HERE:
+        wish = settings.wish(name)
+        return Constraint(wish.metric, wish.values, high=high, exact=True)
+    return benchmark(settings.table).constraint(name, high=high, exact=name in SIZES)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Settings and the search that they stand for, by which events become snapshots."""
+
+    settings: Settings
+    search: Search
+
+    @property
+    def space(self) -> SearchSpace:
+        return self.search.space
+
+    def rows(self, told: list[Evaluated]) -> np.ndarray:
+        """What was evaluated (n, L)."""
+        return np.array([event.tokens for event in told], dtype=np.int64).reshape(-1, len(self.space.slots))
+
+    def values(self, told: list[Evaluated]) -> np.ndarray:
+        """The metrics drawn (n, k): what the search was told, and beside it costs that the ground knows."""
+        axes, rows = self.settings.axes(), self.rows(told)
+        if not told:
+            return np.empty((0, len(axes)))
+        names = [metric.name for metric in self.search.metrics]
+        seen = np.array([event.values for event in told]).reshape(len(told), len(names))  # (n, m)
+        columns = [
+            seen[:, names.index(axis.name)] if axis.name in names else self.settings.wish(axis.name).values(rows)
+            for axis in axes
+        ]
+        return np.stack(columns, axis=1)
+
+    def snapshot(self, rows: np.ndarray, values: np.ndarray, frame: Frame, caption: str) -> Snapshot:
+        """All evaluations, and the front of those within the limits."""
+        within = np.ones(len(rows), dtype=bool)
+        for name, high in self.settings.limits if len(rows) else ():
+            within &= self._known(name, rows, values) <= high
+        make = Front.of if within.any() else Front  # nothing is on the front of nothing
+        front = make(self.space, self.settings.axes(), rows[within], values[within])
+        done, total = len(rows), self.settings.budget
+        return Snapshot(self.settings, self.space, caption, done, total, frame, rows, values, front, evaluated=True)
+
+    def step(self, rows: np.ndarray, values: np.ndarray, step: object) -> Snapshot:
+        """A step of long work on the next question, as of a look with shared weights."""
+        frame, said, done, total = self.blank(), "Working on the next question", 0, 1
+        match step:
+            case Lesson():
+                said = f"Shared weights, lesson {step.update} of {step.updates}, loss {step.loss:.2f} nats"
+                frame, done, total = self.decided(step.tokens[0]), step.update, step.updates
+            case Look():
+                said = f"Stage {step.stage + 1}, look {step.look + 1}: the law in the middle of all preferences"
+                frame, done, total = self.law(step.law), step.look + 1, 0
+            case Shrunk():
+                said = f"Stage {step.stage + 1} ends: {int(step.dropped.sum())} choices leave"
+                frame = self.law(step.law)
+        return replace(self.snapshot(rows, values, frame, said), done=done, total=total or done)
+
+    def law(self, law: object) -> Frame:
+        """What a law of preferences believes where all objectives weigh the same."""
+        count = len(self.search.objectives)
+        return self._frame(self.blank().tokens[0], law.at(np.full(count, 1 / count)))  # type: ignore[attr-defined]
+
+    def blank(self) -> Frame:
+        """An architecture of which nothing is decided, as the space believes it."""
+        row = np.full((1, len(self.space.slots)), UNDECIDED)
+        odds = np.exp(np.where(self.space.legal(row), self.space.belief(row), -np.inf)[0])
+        return self._frame(row[0], odds / odds.sum(1, keepdims=True))
+
+    def decided(self, row: np.ndarray) -> Frame:
+        """An architecture in which all is decided."""
+        return self._frame(row, np.eye(self.space.radices.max())[row])
+
+    @staticmethod
+    def _frame(row: np.ndarray, probability: np.ndarray) -> Frame:
+        return Frame(1, 1, row[None], probability[None])
+
+    def _known(self, name: str, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        axes = [axis.name for axis in self.settings.axes()]
+        if name in axes:
+            return values[:, axes.index(name)]
+        return self._cost(name).values(rows)
+
+    def _cost(self, name: str) -> Objective:
+        return self.settings.wish(name) if name == HERE else benchmark(self.settings.table).objective(name)
