@@ -55,9 +55,15 @@ class Controls:
         offered = [*((name, name) for name in tables), ("images of your own", OWN)]
         self.table = ipw.Dropdown(options=offered, value=OWN if own else initial.table, description="Table", **_LOOK)
         space, path = parts(initial.table) if own else (TRAINABLE[0], "")
-        self.space = ipw.Dropdown(options=TRAINABLE, value=space, description="Space", **_LOOK)
+        apart = [ipw.Layout(width="auto", margin="2px 4px") for _ in range(2)]  # these come and go
+        self.space = ipw.Dropdown(options=TRAINABLE, value=space, description="Space", style=LABEL, layout=apart[0])
         self.images = ipw.Text(
-            str(path), description="Images", placeholder="file.npz with x and y", continuous_update=False, **_LOOK
+            str(path),
+            description="Images",
+            placeholder="file.npz with x and y",
+            continuous_update=False,
+            style=LABEL,
+            layout=apart[1],
         )
         self.system = ipw.Dropdown(
             options=[(told, name) for name, told in SYSTEMS.items()], description="System", **_LOOK
