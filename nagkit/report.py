@@ -29,6 +29,26 @@ if TYPE_CHECKING:
 
 OUT = "out"  # the parameter through which a notebook learns its folder
 WIDGET = "application/vnd.jupyter.widget-view+json"
+_ON_PAPER = """<style>
+@page { margin: 15mm; }
+@media print {
+  :root, body { color-scheme: light; color: #000 !important; background: #fff !important; }
+  body, main { margin: 0 !important; padding: 0 !important; }
+  figure, tr, img, pre { break-inside: avoid; }
+  h1, h2, h3 { break-after: avoid; }
+  figure { margin: 1em 0; }
+  .jp-Cell, .jp-OutputArea-output, .jp-OutputArea-child { overflow: visible !important; }
+  table.dataframe { font-size: 8pt; width: 100%; }
+  table.dataframe th, table.dataframe td { white-space: normal !important; overflow-wrap: anywhere; padding: 1px 3px; }
+}
+</style>"""
+_FIGURES_ON_PAPER = """<script>
+{
+  const wide = width => document.querySelectorAll("figure > div").forEach(each => Plotly.relayout(each, {width}));
+  window.addEventListener("beforeprint", () => wide(660));
+  window.addEventListener("afterprint", () => wide(undefined));
+}
+</script>"""  # a drawing is as wide as the window until it is told otherwise; 660 pixels fit A4 and Letter
 _NUMBER = r"-?\d[\d.]*(?:e[+-]?\d+)?"
 _RANGE = re.compile(rf"(?P<off>0 or )?(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})")
 
@@ -217,7 +237,8 @@ def page(notebook: "nbformat.NotebookNode", title: str) -> str:
         **dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "widget_renderer_url"), ""),
     )
     body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    return body.replace("</head>", f"<script>{get_plotlyjs()}</script></head>", 1) if figures else body
+    drawing = f"<script>{get_plotlyjs()}</script>{_FIGURES_ON_PAPER}" if figures else ""
+    return body.replace("</head>", f"{_ON_PAPER}{drawing}</head>", 1)
 
 
 def _only_a_control(output: Mapping[str, Any]) -> bool:
