@@ -32,7 +32,7 @@ class Cell:
     def folder(self) -> str:
         """A name that says what was given and fits any file system; a digest tells apart what it cannot spell."""
         whole = "_".join(f"{key}-{value}" for key, value in self.given.items()) or "defaults"
-        name = re.sub(r"[^a-z0-9_+-]+|(?<!\d)\.|\.(?!\d)", "-", whole.lower())
+        name = re.sub(r"[^a-z0-9_+.-]+|(?<!\d)\.|\.(?!\d)", "-", whole.lower())
         if name == whole and len(name) <= _LONGEST:
             return name
         digest = hashlib.sha256(json.dumps(dict(self.given)).encode()).hexdigest()[:8]
