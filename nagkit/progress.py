@@ -95,7 +95,7 @@ def progress(
 @contextmanager
 def followed(out: str | os.PathLike[str], shown: bool) -> Iterator[None]:
     """Work with this folder, in whatever process, leaves its bars to this one, which draws them if they are shown."""
-    file, ended = Path(out, FILE), threading.Event()
+    file, ended = Path(out, FILE).resolve(), threading.Event()  # a notebook is run with its own folder as the current
     file.write_bytes(b"")
     thread = threading.Thread(target=_follow, args=(file, ended), daemon=True)
     try:

@@ -203,7 +203,7 @@ def test_a_cell_is_run_again_when_what_it_was_made_from_has_changed(quick, small
         return [each.cell.values["seed"] for each in Sweep("small", {"seed": "1,2"}, tmp_path / "out").run()]
 
     assert again() == [1, 2]
-    small.write_text(small.read_text().replace("time.sleep", "time. sleep"))
+    small.write_text(small.read_text().replace("time.sleep", "time .sleep"))
     assert again() == [1, 2]
     monkeypatch.setattr(nagkit.sweep, "version", lambda name: "another")
     assert again() == [1, 2]
