@@ -49,7 +49,7 @@ class Progress:
         of account.
         """
         if self._done == 0:
-            self._bar.initial = self._bar.n = max(done - 1, 0)
+            self._bar.initial = self._bar.n = self._bar.last_print_n = max(done - 1, 0)
         if total is not None:
             self._bar.total = self._total = total
         if note:

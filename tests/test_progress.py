@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 import time
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -90,6 +91,7 @@ def test_a_report_shows_its_loops_in_the_terminal_and_not_in_its_page(tmp_path):
     book = nbformat.v4.new_notebook(cells=cells, metadata=kernel | {"language_info": {"name": "python"}})
     nbformat.write(book, folder / "small.ipynb")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
     words = [sys.executable, "-c", "from nagkit.cli import app; app()", "report", "small", "--out", "out"]
     ran = subprocess.run(words, cwd=tmp_path, stderr=theirs, stdout=subprocess.PIPE, check=True)
     os.close(theirs)
