@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -101,42 +102,24 @@ def build(  # noqa: PLR0913, PLR0917 - one for each option
     """
     import time
 
-    from tqdm import tqdm
-
     from nagkit import executors
+    from nagkit.files import writable
     from nagkit.networks import builder
+    from nagkit.progress import Progress
 
     work, folder = builder.build(name, ledger), builder.shipped() if out is None else out
-    _writable(folder)
+    writable(folder)
     end = float("inf") if seconds is None else time.monotonic() + seconds
-    bars: dict[str, tqdm] = {}  # one for each stage, whose estimate of what remains is its own
-    with executors.executor(workers) as executor:
+    bars: dict[str, Progress] = {}  # one for each stage, whose estimate of what remains is its own
+    with executors.executor(workers) as executor, ExitStack() as shown:
         for step in work.run(limit, executor):
             if step.stage not in bars:
-                first = {"initial": step.done - 1, "total": step.total}
-                bars[step.stage] = tqdm(desc=step.stage, unit="step", disable=None, **first)
-            bars[step.stage].set_postfix_str(f"{step.value:.4g}", refresh=False)
-            bars[step.stage].update(step.done - bars[step.stage].n)
+                bars[step.stage] = shown.enter_context(Progress(step.stage, step.total))
+            bars[step.stage].tell(step.done, note=f"{step.value:.4g}")
             if time.monotonic() > end:
                 break
-    for bar in bars.values():
-        bar.close()
     for table in work.write(folder):
         click.echo(table)
-
-
-def _writable(folder: Path) -> None:
-    """Refuses before any work a folder that could not take its result."""
-    import os
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise ArgumentError(
-            f"out must be a folder that can be made; {folder} cannot: {fault.strerror}. Name another with --out."
-        ) from None
-    if not os.access(folder, os.W_OK):
-        raise ArgumentError(f"out must be a folder that can be written; {folder} cannot. Name another with --out.")
 
 
 _TRAININGS = {
@@ -179,12 +162,11 @@ def train(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def _train_transfer(out: Path | None) -> None:
-    from tqdm import tqdm
-
     from nagkit.predictors import transfer
     from nagkit.predictors.meta_training import experiences, learn
+    from nagkit.progress import progress
 
-    told = list(tqdm(experiences(), unit="task", disable=None))
+    told = list(progress(experiences(), "tasks"))
     found = learn(told)
     file = out or transfer.weights(found.space)
     count = sum(len(each.tokens) for each in told)
@@ -223,14 +205,11 @@ def _train_generator(name: str, space: str, steps: int | None, seed: int, out: P
 
 def _last(lessons: Iterable[Any]) -> Any:
     """The last of these lessons, with a bar on the way."""
-    from tqdm import tqdm
+    from nagkit.progress import Progress
 
-    with tqdm(unit="step", disable=None) as bar:
-        for lesson in lessons:
-            bar.total = lesson.steps
-            if lesson.step % 50 == 0:
-                bar.set_postfix_str(f"loss {lesson.loss:.3f} nats", refresh=False)
-            bar.update()
+    with Progress("training") as bar:
+        for number, lesson in enumerate(lessons, 1):
+            bar.tell(number, lesson.steps, f"loss {lesson.loss:.3f} nats" if lesson.step % 50 == 0 else "")
     return lesson
 
 
@@ -245,18 +224,14 @@ def time_(name: str, networks: int, batch: int, seconds: float) -> None:
     NAME is that of a benchmark, such as digits/mid8, or of a space, such as mobilenet-v3. Finished timings are kept in
     the cache, where the studio finds them; what was left off goes on, what was complete is timed anew.
     """
-    from tqdm import tqdm
-
     from nagkit.networks.timing import place, time_networks
     from nagkit.networks.workload import Workload
+    from nagkit.progress import Progress
 
-    workload, bar = Workload.of(name, batch), None
-    for step in time_networks(workload, networks, seconds):
-        bar = bar or tqdm(initial=step.done - 1, total=step.total, unit="pass", disable=None)
-        bar.set_postfix_str(f"{step.milliseconds:.4g} ms", refresh=False)
-        bar.update(step.done - bar.n)
-    if bar is not None:
-        bar.close()
+    workload = Workload.of(name, batch)
+    with Progress("timing", unit="pass") as bar:
+        for step in time_networks(workload, networks, seconds):
+            bar.tell(step.done, step.total, f"{step.milliseconds:.4g} ms")
     metric = step.timings.predictor().metric
     click.echo(f"{metric.device}: {metric.source}")
     click.echo(place(workload))
@@ -357,15 +332,57 @@ def report(name: str, pairs: tuple[tuple[str, str], ...], out: Path | None) -> N
 
     from nagkit.report import report as run
 
-    for given, count in Counter(key for key, _ in pairs).items():
-        if count > 1:
-            raise ArgumentError(f"parameter {given} is set {count} times; set it once.")
-    folder = run(name, dict(pairs), out)
+    folder = run(name, _each_once(pairs), out, shown=True)
     result = folder / "result.json"
     if result.exists():
         _table([("figure", "value", "low", "high", "unit", "n"), *map(_figure, json.loads(result.read_text()).items())])
         click.echo()
     click.echo(folder / "report.html")
+
+
+def _each_once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    for given, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            raise ArgumentError(f"parameter {given} is set {count} times; set it once.")
+    return dict(pairs)
+
+
+@app.command()
+@click.argument("name")
+@click.option("-p", "--parameter", "pairs", nargs=2, multiple=True, metavar="NAME VALUES", help="Values to go through.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write to.  [default: runs/sweeps/NAME]")
+@click.option("--workers", help="How many processes work, or a Dask scheduler's address.  [default: this process]")
+@click.pass_context
+def sweep(
+    ctx: click.Context, name: str, pairs: tuple[tuple[str, str], ...], out: Path | None, workers: str | None
+) -> None:
+    """Run the report NAME for every combination of VALUES, and keep an index of their pages and figures.
+
+    VALUES have commas between them, as in 96,192; a range holds both ends, as 0..19, or 0..90..10 in steps of 10.
+    Free texts may hold commas themselves, so theirs are parted by semicolons: "bayesian, tpe; evolution" is two.
+
+    Kill it at any moment and call it again: complete cells are not run twice. Where one fails, the exit code is 1.
+    """
+    from nagkit import executors
+    from nagkit.progress import Progress
+    from nagkit.sweep import Sweep
+
+    work = Sweep(name, _each_once(pairs), out)
+    kept = sum(not each.fault for each in work.finished())
+    try:
+        with executors.executor(workers) as executor, Progress(name, len(work.cells), "cell") as bar:
+            for done, last in enumerate(work.run(executor), kept + 1):
+                bar.tell(done, note=str(last.cell))
+    except KeyboardInterrupt:
+        click.echo(
+            f"Stopped: {len(work.finished())} of {len(work.cells)} cells have finished. Call it again.", err=True
+        )
+        ctx.exit(130)
+    click.echo(work.folder / "index.html")
+    if faults := [f"{each.cell}: {each.fault}" for each in work.finished() if each.fault]:
+        faults.append(f"{len(faults)} of {len(work.cells)} cells failed. The same command runs them again.")
+        click.echo("\n".join(faults), err=True)
+        ctx.exit(1)
 
 
 def _figure(item: tuple[str, dict[str, Any]]) -> tuple[str, ...]:

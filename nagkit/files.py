@@ -4,6 +4,20 @@ import os
 import tempfile
 from pathlib import Path
 
+from nagkit.errors import ArgumentError
+
+
+def writable(folder: str | os.PathLike[str]) -> None:
+    """Makes a folder, before any work; one that could not take its result is refused."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise ArgumentError(
+            f"out must be a folder that can be made; {folder} cannot: {fault.strerror}. Name another one."
+        ) from None
+    if not os.access(folder, os.W_OK):
+        raise ArgumentError(f"out must be a folder that can be written; {folder} cannot. Name another one.")
+
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """``path`` holds exactly ``data``, also after a crash; until then it holds what it held before.

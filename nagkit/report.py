@@ -20,7 +20,8 @@ from nagkit import arguments
 from nagkit.combinations import together
 from nagkit.errors import ArgumentError, DataMissingError, NagkitError
 from nagkit.figures import CONFIG, PLOTLY
-from nagkit.files import write_atomically
+from nagkit.files import writable, write_atomically
+from nagkit.progress import followed
 
 if TYPE_CHECKING:
     import nbformat
@@ -28,6 +29,26 @@ if TYPE_CHECKING:
 
 OUT = "out"  # the parameter through which a notebook learns its folder
 WIDGET = "application/vnd.jupyter.widget-view+json"
+_ON_PAPER = """<style>
+@page { margin: 15mm; }
+@media print {
+  :root, body { color-scheme: light; color: #000 !important; background: #fff !important; }
+  body, main { margin: 0 !important; padding: 0 !important; }
+  figure, tr, img, pre { break-inside: avoid; }
+  h1, h2, h3 { break-after: avoid; }
+  figure { margin: 1em 0; }
+  .jp-Cell, .jp-OutputArea-output, .jp-OutputArea-child { overflow: visible !important; }
+  table.dataframe { font-size: 8pt; width: 100%; }
+  table.dataframe th, table.dataframe td { white-space: normal !important; overflow-wrap: anywhere; padding: 1px 3px; }
+}
+</style>"""
+_FIGURES_ON_PAPER = """<script>
+{
+  const wide = width => document.querySelectorAll("figure > div").forEach(each => Plotly.relayout(each, {width}));
+  window.addEventListener("beforeprint", () => wide(660));
+  window.addEventListener("afterprint", () => wide(undefined));
+}
+</script>"""  # a drawing is as wide as the window until it is told otherwise; 660 pixels fit A4 and Letter
 _NUMBER = r"-?\d[\d.]*(?:e[+-]?\d+)?"
 _RANGE = re.compile(rf"(?P<off>0 or )?(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})")
 
@@ -96,7 +117,7 @@ def parameters(name: str) -> dict[str, Parameter]:
     """What the report of this name lets its reader set."""
     import papermill
 
-    found = papermill.inspect_notebook(str(_notebook(name)))
+    found = papermill.inspect_notebook(str(source(name)))
     lines = {key: (line["inferred_type_name"], line["default"], line["help"]) for key, line in found.items()}
     return {key: Parameter.declared(key, *line) for key, line in lines.items() if key != OUT}
 
@@ -127,7 +148,8 @@ def _folder() -> Path:
     )
 
 
-def _notebook(name: str) -> Path:
+def source(name: str) -> Path:
+    """The notebook of a report."""
     return _folder() / f"{arguments.one_of('report', name, names())}.ipynb"
 
 
@@ -135,25 +157,27 @@ def _notebook(name: str) -> Path:
 
 
 def report(
-    name: str, parameters: Mapping[str, object] | None = None, out: str | os.PathLike[str] | None = None
+    name: str,
+    parameters: Mapping[str, object] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    shown: bool = False,
 ) -> Path:
     """The folder that now holds ``report.html``, ``report.ipynb`` and the ``result.json`` of the notebook.
 
     Without ``out`` it is ``runs/<name>``. Parameters are checked before a kernel starts. When a cell fails, the
-    notebook so far stays as ``report.part.ipynb``, and a page of an earlier run stays as it was.
+    notebook so far stays as ``report.part.ipynb``, and a page of an earlier run stays as it was. With ``shown`` a bar
+    in the terminal says how far its long loops are, and the time left.
     """
     import nbformat
 
-    notebook, values = _notebook(name), check(name, {} if parameters is None else parameters)
+    notebook, values = source(name), check(name, {} if parameters is None else parameters)
     if out is not None and not isinstance(out, str | os.PathLike):
         raise ArgumentError(f"out must be a folder; got {out!r:.80}.")
     folder = Path("runs", name) if out is None else Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise ArgumentError(f"out must be a folder that can be made; {folder} cannot: {fault.strerror}.") from None
+    writable(folder)
     part = folder / "report.part.ipynb"
-    _execute(name, notebook, part, {**values, OUT: str(folder.resolve())})
+    with followed(folder, shown):
+        _execute(name, notebook, part, {**values, OUT: str(folder.resolve())})
     write_atomically(folder / "report.html", page(nbformat.read(part, 4), name).encode())
     part.replace(folder / "report.ipynb")
     return folder
@@ -213,7 +237,8 @@ def page(notebook: "nbformat.NotebookNode", title: str) -> str:
         **dict.fromkeys(("mathjax_url", "require_js_url", "jquery_url", "widget_renderer_url"), ""),
     )
     body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
-    return body.replace("</head>", f"<script>{get_plotlyjs()}</script></head>", 1) if figures else body
+    drawing = f"<script>{get_plotlyjs()}</script>{_FIGURES_ON_PAPER}" if figures else ""
+    return body.replace("</head>", f"{_ON_PAPER}{drawing}</head>", 1)
 
 
 def _only_a_control(output: Mapping[str, Any]) -> bool:

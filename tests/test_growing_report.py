@@ -104,6 +104,7 @@ def test_in_a_space_that_cannot_be_listed_the_best_is_that_of_what_was_told(upst
 @pytest.mark.slow
 def test_the_page_has_its_pictures_with_their_sentences_and_is_small(shown):
     page = (shown[0] / "report.html").read_text()
+    assert len(page.encode()) < 6_000_000
     assert page.count("Plotly.newPlot(") == 7, "three graphs that grow, two cells, worth and motifs"
     assert page.count("Node 1: 0-1") == 3
     assert "differ from the other law for certain; the most preferred is" in page

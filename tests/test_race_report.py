@@ -49,6 +49,7 @@ def test_a_race_says_who_was_better(tmp_path, asked, figure, higher):
     others = {"random": "bayesian", "bayesian": "random"}
     assert figures[f"{higher}: {figure}"]["value"] > figures[f"{others[higher]}: {figure}"]["value"]
     assert "Race of searches" in (folder / "report.html").read_text()
+    assert (folder / "report.html").stat().st_size < 6_000_000
 
 
 @pytest.mark.slow

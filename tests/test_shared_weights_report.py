@@ -38,6 +38,7 @@ def test_its_figures_are_those_of_its_trainings(tmp_path, more):
     folder = report("shared_weights", SMALL | more, tmp_path / "out")
     figures = json.loads((folder / "result.json").read_text("utf-8"))
     page = (folder / "report.html").read_text("utf-8")
+    assert len(page.encode()) < 6_000_000
     assert "supernet: hypervolume" in page
     assert figures["supernet: trainings"]["value"] == 20
     ledger = Ledger(folder / "finals.sqlite")

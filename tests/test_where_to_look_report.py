@@ -76,6 +76,7 @@ def test_every_course_has_every_entrant_and_its_pictures(shown):
         assert {"latent", "as published", "evolution", "random", "local", "enumeration"} <= named
     assert 0.5 < figures["accuracy and latency_cpu: latent: hypervolume ratio @48"]["value"] <= 1
     page = (folder / "report.html").read_text()
+    assert len(page.encode()) < 6_000_000
     assert page.count("Plotly.newPlot(") == 3, "the map, the regret and a front"
     assert "Round 1, after 16 labels" in page
     assert len(page) < 6e6

@@ -37,3 +37,18 @@ def test_a_figure_answers_the_pointer(folder, page):
     box = point.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_selector("figure .hoverlayer .hovertext", timeout=10_000)
+
+
+@pytest.mark.slow
+def test_the_page_is_small_and_legible_in_print_also_for_a_reader_in_the_dark(folder, page):
+    assert (folder / "report.html").stat().st_size < 6_000_000
+    page.emulate_media(color_scheme="dark")
+    page.goto((folder / "report.html").as_uri())
+    page.wait_for_function(DRAWN, timeout=60_000)
+    page.emulate_media(media="print", color_scheme="dark")
+    looks = page.evaluate("(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))")
+    assert looks == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+    kept = page.evaluate("[...document.querySelectorAll('figure')].map(f => getComputedStyle(f).breakInside)")
+    assert kept == ["avoid"] * 3
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function("[...document.querySelectorAll('.main-svg')].every(svg => svg.clientWidth <= 660)")
