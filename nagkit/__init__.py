@@ -29,6 +29,7 @@ _PLACES = {
 }
 _PARTS = (
     "arcs",
+    "attainment",
     "benchmarks",
     "diffusion",
     "distribution",

@@ -76,7 +76,7 @@ def front_figure(
     shown = {"x": values[known, 1].tolist(), "y": values[known, 0].tolist(), "customdata": known.tolist()}
     said = [safe(hover[i]) for i in known.tolist()] if len(hover) else None
     reach = np.concatenate([values[known, :2], earlier[np.isfinite(earlier).all(1)], front.values[:, :2]])
-    x, y = _dominated(front.values[:, :2], (up, right), reach)
+    x, y = dominated(front.values[:, :2], (up, right), reach)
     traces = [
         {**on_axes, "name": "dominated", "mode": "lines", "x": x, "y": y, "fill": "toself", "hoverinfo": "skip"}
         | {"fillcolor": "rgba(213,94,0,0.10)", "line": {"color": "rgba(213,94,0,0.45)", "width": 1}}
@@ -105,8 +105,8 @@ def _two_metrics(front: Front, values: Any, argument: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def _dominated(
-    front: Float[np.ndarray, "m 2"], metrics: tuple[Metric, Metric], reach: Float[np.ndarray, "r 2"]
+def dominated(
+    front: Float[np.ndarray, "m 2"], metrics: Sequence[Metric], reach: Float[np.ndarray, "r 2"]
 ) -> tuple[list[float], list[float]]:
     """The outline of what the front dominates, as far as anything is drawn: a staircase and two sides."""
     if not len(front):

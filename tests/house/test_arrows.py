@@ -31,6 +31,7 @@ LAYERS = (
     {"nagkit.search", "nagkit.supernet"},
     {
         "nagkit.arcs",
+        "nagkit.attainment",
         "nagkit.checks",
         "nagkit.combinations",
         "nagkit.curves",
@@ -45,6 +46,7 @@ LAYERS = (
         "nagkit.maps",
         "nagkit.motifs",
         "nagkit.pairs",
+        "nagkit.parallel",
         "nagkit.preferences",
         "nagkit.race",
         "nagkit.report",
