@@ -41,6 +41,7 @@ _PARTS = (
     "laws",
     "motifs",
     "networks",
+    "parallel",
     "predictors",
     "preferences",
     "report",
