@@ -18,6 +18,7 @@ LAYERS = (
         "nagkit.graphs",
         "nagkit.growth",
         "nagkit.layout",
+        "nagkit.outlines",
         "nagkit.owner",
         "nagkit.scalarised",
         "nagkit.sketch",
