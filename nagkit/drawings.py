@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FAINT, FAINTEST = 0.35, 0.1
 STEP = 0.05  # of opacity, from one faint edge to the next
-STRIP = 0.08  # height of a belief
+STRIP, FRAME = 0.08, 0.8  # height of a belief, and the line around each part of it in pixels
 NOTHING = "rgba(0,0,0,0)"
 
 
@@ -239,7 +239,7 @@ def _box(
     for symbol, share in belief.items():
         right = left + share * (BOX_WIDTH - 2 * CORNER)
         strip = f"M {left:g},{bottom:g} H {right:g} V {bottom + STRIP:g} H {left:g} Z"
-        strokes.add(strip, _Stroke(look(symbol).colour or "rgba(128,128,128,0.45)"))
+        strokes.add(strip, _Stroke(look(symbol).colour or "rgba(128,128,128,0.45)", width=FRAME))
         left = right
 
 

@@ -83,9 +83,9 @@ def front_figure(
         | {"showlegend": False},
         {**on_axes, "name": "before", "mode": "markers", "x": earlier[:, 1].tolist(), "y": earlier[:, 0].tolist()}
         | {"marker": {"symbol": "x-thin", "size": 5, "line": {"width": 1, "color": GREY}}, "hoverinfo": "skip"}
-        | {"opacity": 0.75, "showlegend": bool(len(earlier))},
+        | {"opacity": 0.9, "showlegend": bool(len(earlier))},
         {**on_axes, "name": "generated", "mode": "markers", **shown, "hovertext": said, "hoverinfo": "text"}
-        | {"marker": {"symbol": "circle", "size": 7, "color": "#0072B2", "opacity": 0.8}},
+        | {"marker": {"symbol": "circle", "size": 7, "color": "#0072B2", "opacity": 0.9}},
         {**on_axes, "name": "Pareto front", "mode": "markers", "hoverinfo": "skip"}
         | {"x": front.values[:, 1].tolist(), "y": front.values[:, 0].tolist()}
         | {"marker": {"symbol": "diamond", "size": 11, "color": VERMILION, "line": {"width": 1, "color": "#ffffff"}}},

@@ -82,6 +82,6 @@ def _stairs(name: str, front: Front, stroke: tuple[str, str, str], wide: bool) -
             "shape": turn(front.metrics[1]),
         },
         "marker": {"symbol": symbol, "size": 8},
-        "opacity": 0.6 if wide else 1.0,
+        "opacity": 0.9 if wide else 1.0,
         "hoverinfo": "name+x+y",
     }

@@ -33,7 +33,7 @@ class Style(NamedTuple):
 
 
 OTHERS = Style("others", GREY, 1.0, "solid", 0.25, None)
-BEYOND = Style("front, beyond a limit", VERMILION, 1.0, "dot", 0.7, "diamond-open")
+BEYOND = Style("front, beyond a limit", VERMILION, 1.0, "dot", 0.9, "diamond-open")
 FRONT = Style("Pareto front", VERMILION, 2.0, "solid", 1.0, "diamond")
 
 
