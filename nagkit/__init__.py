@@ -29,6 +29,7 @@ _PLACES = {
 }
 _PARTS = (
     "arcs",
+    "attainment",
     "benchmarks",
     "diffusion",
     "distribution",
@@ -40,6 +41,7 @@ _PARTS = (
     "laws",
     "motifs",
     "networks",
+    "parallel",
     "predictors",
     "preferences",
     "report",

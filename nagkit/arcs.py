@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
 BLUE = "#0072B2"  # of edges without labels
-PALE = "#c8c8c8"  # what is not there, in a strip
+PALE = "#949494"  # what is not there, in a strip
 LEVEL, LEVELS = 75, 300  # pixels from one height of arcs to the next, and of all heights at most
 ABOVE, BELOW, UNDER = 45, 20, 90  # pixels over the highest arc, and under the nodes without and with operations
 OPERATION = 28  # pixels from a node down to its operation

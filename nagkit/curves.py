@@ -13,11 +13,12 @@ from nagkit.errors import ArgumentError
 from nagkit.figures import Picture, metric_axes, safe
 from nagkit.metrics import Metric
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#994F00", "#808080")
+# The fifth and the sixth are those of Okabe & Ito, darker by what a line needs to read on white.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#C58700", "#499CCA", "#994F00", "#808080")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "2px,2px,8px,2px", "1px,5px")
 _MARKS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "star", "pentagon")
 STROKES = tuple(  # beyond the eighth a colour comes again with another dash and mark
-    (colour, _DASHES[(place + again) % 8], _MARKS[(place + again) % 8])
+    (colour, _DASHES[(place + again) % 8], _MARKS[(place + 3 * again) % 8])
     for again in range(3)
     for place, colour in enumerate(_COLOURS)
 )

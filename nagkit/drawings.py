@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,15 +16,18 @@ from nagkit import arguments
 from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, Picture, page, safe, titled
 from nagkit.layout import Layout, Point, layered, placed
-from nagkit.looks import PLAIN, darker, ink_on, look
+from nagkit.looks import PLAIN, Look, darker, ink_on, look
+from nagkit.outlines import BOX_HEIGHT, BOX_WIDTH, CORNER, outline
 from nagkit.sketch import Sketch
 from nagkit.space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
     import pandas
 
-BOX_WIDTH, BOX_HEIGHT, CORNER = 0.88, 0.58, 0.13  # in units of the layout
 FAINT, FAINTEST = 0.35, 0.1
+STEP = 0.05  # of opacity, from one faint edge to the next
+STRIP, FRAME = 0.08, 0.8  # height of a belief, and the line around each part of it in pixels
+NOTHING = "rgba(0,0,0,0)"
 
 
 def architecture_figure(architecture: Architecture, title: str | None = None, axis: str = "") -> Picture:
@@ -88,14 +91,12 @@ class _Dag:
         return [reached[node] and reaches[node] for node in nodes]
 
     def picture(self, title: str | None, axis: str) -> Picture:
-        layout, alive, shapes = self.layout, self.alive, []
+        layout, alive, strokes = self.layout, self.alive, _Strokes()
         for edge, share in self.edges.items():
-            shapes += _arrow(layout.routes[edge], alive[edge[0]] and alive[edge[1]], share)
+            _arrow(strokes, layout.routes[edge], alive[edge[0]] and alive[edge[1]], share)
         for node, op in enumerate(self.sketch.ops):
-            shapes += _box(layout.places[node], op, alive[node], self.sketch.belief.get(node))
-        for shape in shapes:
-            shape.update(xref=f"x{axis}", yref=f"y{axis}", layer="below")  # under the trace that writes on the boxes
-        frame = _dag_axes(layout, axis) | {"shapes": shapes} | titled(title)
+            _box(strokes, layout.places[node].tolist(), look(op), alive[node], self.sketch.belief.get(node))
+        frame = _dag_axes(layout, axis) | {"shapes": strokes.shapes(axis)} | titled(title)
         return Picture([self.labels(axis)], frame, self.sentence(), self.table)
 
     def labels(self, axis: str) -> dict[str, Any]:
@@ -154,7 +155,38 @@ class _Dag:
         return "; ".join(parts) + "."
 
 
-def _arrow(route: Sequence[Point], alive: bool, share: float) -> list[dict[str, Any]]:
+class _Stroke(NamedTuple):
+    """How a path looks; without a width it has no line."""
+
+    fill: str = NOTHING
+    colour: str = GREY
+    width: float = 0.0
+    dash: str = "solid"
+    opacity: float = 1.0
+
+
+class _Strokes:
+    """Paths to draw, those that look alike as one: a page that draws many frames waits for every shape."""
+
+    def __init__(self) -> None:
+        self._paths: dict[_Stroke, dict[str, None]] = {}  # each path once, in order
+
+    def add(self, path: str, stroke: _Stroke) -> None:
+        """One more path; the heads of all edges into a node are the same one."""
+        self._paths.setdefault(stroke, {})[path] = None
+
+    def shapes(self, axis: str) -> list[dict[str, Any]]:
+        """What Plotly draws, in the order in which each look came first, under the trace that writes on the boxes."""
+        on_axes = {"type": "path", "xref": f"x{axis}", "yref": f"y{axis}", "layer": "below"}
+        return [
+            on_axes
+            | {"path": " ".join(paths), "fillcolor": stroke.fill, "fillrule": "nonzero", "opacity": stroke.opacity}
+            | {"line": {"color": stroke.colour, "width": stroke.width, "dash": stroke.dash}}
+            for stroke, paths in self._paths.items()
+        ]
+
+
+def _arrow(strokes: _Strokes, route: Sequence[Point], alive: bool, share: float) -> None:
     """The curve of one edge and its head; between two layers it swings, beside a box it runs straight.
 
     An edge that is believed to be there with less than certainty is dashed, and as faint as that is little.
@@ -162,14 +194,11 @@ def _arrow(route: Sequence[Point], alive: bool, share: float) -> list[dict[str, 
     sideways = route[0][1] == route[-1][1]
     path, (x, y) = _line(route) if sideways else _swing(route)
     dash = "dot" if not alive else "dash" if share < 1 else "solid"
-    line = {"color": GREY, "width": 1.6 if alive else 1.2, "dash": dash}
-    common = {"type": "path", "opacity": (1.0 if alive else FAINT) * max(share, FAINTEST)}
+    opacity = round((1.0 if alive else FAINT) * max(round(share / STEP) * STEP, FAINTEST), 4)
     wings = ((x - 0.06, y + 0.05), (x - 0.06, y - 0.05)) if sideways else ((x - 0.035, y + 0.09), (x + 0.035, y + 0.09))
     head = f"M {x:g},{y:g} " + " ".join(f"L {to_x:g},{to_y:g}" for to_x, to_y in wings) + " Z"
-    return [
-        {**common, "path": path, "line": line},
-        {**common, "path": head, "fillcolor": GREY, "line": {"width": 0}},
-    ]
+    strokes.add(path, _Stroke(width=1.6 if alive else 1.2, dash=dash, opacity=opacity))
+    strokes.add(head, _Stroke(GREY, opacity=opacity))
 
 
 def _line(route: Sequence[Point]) -> tuple[str, Point]:
@@ -196,37 +225,22 @@ def _swing(route: Sequence[Point]) -> tuple[str, Point]:
 
 
 def _box(
-    place: Float[np.ndarray, "2"], op: str, alive: bool, belief: Mapping[str, float] | None
-) -> list[dict[str, Any]]:
+    strokes: _Strokes, place: Sequence[float], style: Look, alive: bool, belief: Mapping[str, float] | None
+) -> None:
     """The box of one node; for an undecided one the belief lies at its foot as a strip of colours."""
-    x, y = place.tolist()
+    x, y = place
+    path = outline(style.kind, x, y)
     if belief is None:
-        style = look(op)
-        fill = style.colour or "rgba(128,128,128,0.10)"
-        line = {"color": darker(style.colour) if style.colour else GREY, "width": style.width, "dash": style.dash}
-        opacity = 1.0 if alive else FAINT
-        return [{"type": "path", "path": _rounded(x, y), "fillcolor": fill, "line": line, "opacity": opacity}]
-    line = {"color": GREY, "width": 1.2, "dash": "dash"}
-    shapes = [{"type": "path", "path": _rounded(x, y), "fillcolor": "rgba(128,128,128,0.06)", "line": line}]
-    left, bottom = x - BOX_WIDTH / 2 + CORNER / 2, y - BOX_HEIGHT / 2 + 0.05
+        fill, colour = (style.colour, darker(style.colour)) if style.colour else ("rgba(128,128,128,0.10)", GREY)
+        strokes.add(path, _Stroke(fill, colour, style.width, style.dash, 1.0 if alive else FAINT))
+        return
+    strokes.add(path, _Stroke("rgba(128,128,128,0.06)", GREY, 1.2, "dash"))
+    left, bottom = x - BOX_WIDTH / 2 + CORNER, y - BOX_HEIGHT / 2 + 0.05
     for symbol, share in belief.items():
-        right = left + share * (BOX_WIDTH - CORNER)
-        fill = look(symbol).colour or "rgba(128,128,128,0.45)"
-        corners = {"x0": left, "x1": right, "y0": bottom, "y1": bottom + 0.08}
-        shapes.append({"type": "rect", **corners, "fillcolor": fill, "line": {"width": 0}})
+        right = left + share * (BOX_WIDTH - 2 * CORNER)
+        strip = f"M {left:g},{bottom:g} H {right:g} V {bottom + STRIP:g} H {left:g} Z"
+        strokes.add(strip, _Stroke(look(symbol).colour or "rgba(128,128,128,0.45)", width=FRAME))
         left = right
-    return shapes
-
-
-def _rounded(x: float, y: float) -> str:
-    """The path of a box with round corners around (x, y)."""
-    l, r, b, t = x - BOX_WIDTH / 2, x + BOX_WIDTH / 2, y - BOX_HEIGHT / 2, y + BOX_HEIGHT / 2
-    c = CORNER
-    return (
-        f"M {l + c:g},{b:g} L {r - c:g},{b:g} Q {r:g},{b:g} {r:g},{b + c:g} L {r:g},{t - c:g} Q {r:g},{t:g} "
-        f"{r - c:g},{t:g} L {l + c:g},{t:g} Q {l:g},{t:g} {l:g},{t - c:g} L {l:g},{b + c:g} Q {l:g},{b:g} "
-        f"{l + c:g},{b:g} Z"
-    )
 
 
 def _dag_axes(layout: Layout, axis: str) -> dict[str, Any]:

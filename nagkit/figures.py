@@ -76,16 +76,16 @@ def front_figure(
     shown = {"x": values[known, 1].tolist(), "y": values[known, 0].tolist(), "customdata": known.tolist()}
     said = [safe(hover[i]) for i in known.tolist()] if len(hover) else None
     reach = np.concatenate([values[known, :2], earlier[np.isfinite(earlier).all(1)], front.values[:, :2]])
-    x, y = _dominated(front.values[:, :2], (up, right), reach)
+    x, y = dominated(front.values[:, :2], (up, right), reach)
     traces = [
         {**on_axes, "name": "dominated", "mode": "lines", "x": x, "y": y, "fill": "toself", "hoverinfo": "skip"}
         | {"fillcolor": "rgba(213,94,0,0.10)", "line": {"color": "rgba(213,94,0,0.45)", "width": 1}}
         | {"showlegend": False},
         {**on_axes, "name": "before", "mode": "markers", "x": earlier[:, 1].tolist(), "y": earlier[:, 0].tolist()}
         | {"marker": {"symbol": "x-thin", "size": 5, "line": {"width": 1, "color": GREY}}, "hoverinfo": "skip"}
-        | {"opacity": 0.75, "showlegend": bool(len(earlier))},
+        | {"opacity": 0.9, "showlegend": bool(len(earlier))},
         {**on_axes, "name": "generated", "mode": "markers", **shown, "hovertext": said, "hoverinfo": "text"}
-        | {"marker": {"symbol": "circle", "size": 7, "color": "#0072B2", "opacity": 0.8}},
+        | {"marker": {"symbol": "circle", "size": 7, "color": "#0072B2", "opacity": 0.9}},
         {**on_axes, "name": "Pareto front", "mode": "markers", "hoverinfo": "skip"}
         | {"x": front.values[:, 1].tolist(), "y": front.values[:, 0].tolist()}
         | {"marker": {"symbol": "diamond", "size": 11, "color": VERMILION, "line": {"width": 1, "color": "#ffffff"}}},
@@ -105,8 +105,8 @@ def _two_metrics(front: Front, values: Any, argument: str) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def _dominated(
-    front: Float[np.ndarray, "m 2"], metrics: tuple[Metric, Metric], reach: Float[np.ndarray, "r 2"]
+def dominated(
+    front: Float[np.ndarray, "m 2"], metrics: Sequence[Metric], reach: Float[np.ndarray, "r 2"]
 ) -> tuple[list[float], list[float]]:
     """The outline of what the front dominates, as far as anything is drawn: a staircase and two sides."""
     if not len(front):

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from nagkit import arguments
 from nagkit.curves import STROKES
 from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, LEGEND, Picture, metric_axes, safe
-from nagkit.metrics import Front, headings
+from nagkit.metrics import Front, Metric, headings
 
 BEST = "the best there is"
 BELOW, ROOM = 0.25, 0.06  # the part of the ground beyond the axis, and the room at its ends
@@ -48,10 +49,20 @@ def fronts_figure(fronts: Mapping[str, Front], ground: Front, named: str = BEST)
     rows = [(name, *row) for name, front in every.items() for row in front.values.tolist()]
     layout = metric_axes(up, right) | {"legend": LEGEND, "hovermode": "closest"}
     if len(ground):
-        worst, best = np.quantile(up.sign * ground.values[:, 0], [BELOW, 1.0])
-        room = ROOM * (best - worst)
-        layout["yaxis"]["range"] = sorted((up.sign * np.array([worst - room, best + room])).tolist())
+        layout["yaxis"]["range"] = zoomed(up, ground.values[:, 0])
     return Picture(data, layout, sentence, lambda: pd.DataFrame(rows, columns=["front", *columns]))
+
+
+def zoomed(up: Metric, values: Float[np.ndarray, "m"]) -> list[float]:
+    """The range of an upward axis that leaves the worst quarter of these values out, with a little room."""
+    worst, best = np.quantile(up.sign * values, [BELOW, 1.0])
+    room = ROOM * (best - worst)
+    return sorted((up.sign * np.array([worst - room, best + room])).tolist())
+
+
+def turn(right: Metric) -> str:
+    """How stairs go from an architecture to its next one on the right, level towards what is worse."""
+    return "hv" if right.sign < 0 else "vh"
 
 
 def _stairs(name: str, front: Front, stroke: tuple[str, str, str], wide: bool) -> dict[str, Any]:
@@ -68,9 +79,9 @@ def _stairs(name: str, front: Front, stroke: tuple[str, str, str], wide: bool) -
             "color": colour,
             "dash": dash,
             "width": 5 if wide else 1.5,
-            "shape": "hv" if front.metrics[1].sign < 0 else "vh",
+            "shape": turn(front.metrics[1]),
         },
         "marker": {"symbol": symbol, "size": 8},
-        "opacity": 0.6 if wide else 1.0,
+        "opacity": 0.9 if wide else 1.0,
         "hoverinfo": "name+x+y",
     }

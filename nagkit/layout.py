@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 Edge = tuple[int, int]
 NEAREST, LANE = 0.62, 0.17  # how far beside its column the shortest edge over a layer passes, and each longer one
+BEND = 0.2  # columns that an edge takes which passes a layer; a box takes one
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +116,11 @@ def _part(graph: "networkx.DiGraph") -> _Part:
         return _Part({nodes[0]: (0.0, 0.0)}, {}, 0.0, 0.0)
     number = {node: i for i, node in enumerate(nodes)}
     edges = sorted((number[i], number[j]) for i, j in graph.edges)
-    [(spots, columns, layers, steps)] = from_edges(edges, vertex_spacing=1.0, dummy_vertices=True)
-    place = {int(node): spot for node, spot in spots}
+    [(spots, columns, layers, steps)] = from_edges(edges, vertex_spacing=1.0, dummy_vertices=True, dummy_size=BEND)
+    place = {int(node): (round(x, 6), round(y, 6)) for node, (x, y) in spots}
     paths = list(_paths(steps or [], len(nodes)))
     routes = {(nodes[path[0]], nodes[path[-1]]): tuple(place[node] for node in path) for path in paths}
-    return _Part({node: place[number[node]] for node in nodes}, routes, columns, layers)
+    return _Part({node: place[number[node]] for node in nodes}, routes, round(columns, 6), layers)
 
 
 def _paths(steps: Iterable[Any], n: int) -> Iterator[list[int]]:

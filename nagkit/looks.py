@@ -1,4 +1,4 @@
-"""How operations look: told apart by label, colour and outline.
+"""How operations look: told apart by label, colour, and the form and the line of their outline.
 
 Colours are those of Okabe & Ito (2008).
 """
@@ -6,42 +6,48 @@ Colours are those of Okabe & Ito (2008).
 from typing import NamedTuple
 
 from nagkit.figures import GREY, safe
+from nagkit.outlines import CUT, LEAF, PILL, POINTED, ROUND, SHARP
 
 
 class Look(NamedTuple):
-    """How an operation is told apart three times: by its label, its colour and its outline."""
+    """How an operation is told apart three times: by its label, its colour and its outline.
+
+    The kind of the outline is that of the operation: round convolutions, leaves where they are separable or dilated,
+    cut corners of pooling, points of what passes data on, pills of input and output, and sharp corners of the rest.
+    """
 
     label: str
     colour: str | None
     dash: str
     width: float = 1.5
+    kind: str = ROUND
 
 
 LOOKS = {
-    "input": Look("input", None, "solid", 1.0),
-    "output": Look("output", None, "solid", 1.0),
-    "none": Look("none", None, "dot", 1.0),
-    "resize": Look("resize", None, "solid", 1.0),
-    "skip_connect": Look("skip", "#E69F00", "dash"),
+    "input": Look("input", None, "solid", 1.0, kind=PILL),
+    "output": Look("output", None, "solid", 1.0, kind=PILL),
+    "none": Look("none", None, "dot", 1.0, kind=SHARP),
+    "resize": Look("resize", None, "solid", 1.0, kind=SHARP),
+    "skip_connect": Look("skip", "#E69F00", "dash", kind=POINTED),
     "nor_conv_1x1": Look("conv 1×1", "#56B4E9", "solid"),
     "nor_conv_3x3": Look("conv 3×3", "#0072B2", "solid", 3.0),
-    "avg_pool_3x3": Look("pool 3×3", "#009E73", "dashdot"),
+    "avg_pool_3x3": Look("pool 3×3", "#009E73", "dashdot", kind=CUT),
     "conv1x1-bn-relu": Look("conv 1×1", "#56B4E9", "solid"),
     "conv3x3-bn-relu": Look("conv 3×3", "#0072B2", "solid", 3.0),
-    "maxpool3x3": Look("max pool 3×3", "#009E73", "dashdot"),
+    "maxpool3x3": Look("max pool 3×3", "#009E73", "dashdot", kind=CUT),
     "conv3x3": Look("conv 3×3", "#0072B2", "solid", 1.5),
-    "sepconv3x3": Look("sep conv 3×3", "#56B4E9", "dash", 1.5),
+    "sepconv3x3": Look("sep conv 3×3", "#56B4E9", "dash", 1.5, kind=LEAF),
     "conv5x5": Look("conv 5×5", "#0072B2", "solid", 3.0),
-    "sepconv5x5": Look("sep conv 5×5", "#56B4E9", "dash", 3.0),
-    "avgpool3x3": Look("mean pool 3×3", "#E69F00", "dot"),
-    "max_pool_3x3": Look("max pool 3×3", "#F0E442", "dot"),
-    "sep_conv_3x3": Look("sep conv 3×3", "#56B4E9", "solid", 1.5),
-    "sep_conv_5x5": Look("sep conv 5×5", "#0072B2", "solid", 3.0),
-    "dil_conv_3x3": Look("dil conv 3×3", "#CC79A7", "longdash", 1.5),
-    "dil_conv_5x5": Look("dil conv 5×5", "#D55E00", "longdash", 3.0),
-    "sum": Look("sum", None, "solid", 1.0),
-    "concatenation": Look("concatenation", None, "solid", 1.0),
-    "relu-sepconv3x3-bn": Look("separable 3×3", "#0072B2", "solid"),
+    "sepconv5x5": Look("sep conv 5×5", "#56B4E9", "dash", 3.0, kind=LEAF),
+    "avgpool3x3": Look("mean pool 3×3", "#E69F00", "dot", kind=CUT),
+    "max_pool_3x3": Look("max pool 3×3", "#F0E442", "dot", kind=CUT),
+    "sep_conv_3x3": Look("sep conv 3×3", "#56B4E9", "solid", 1.5, kind=LEAF),
+    "sep_conv_5x5": Look("sep conv 5×5", "#0072B2", "solid", 3.0, kind=LEAF),
+    "dil_conv_3x3": Look("dil conv 3×3", "#CC79A7", "longdash", 1.5, kind=LEAF),
+    "dil_conv_5x5": Look("dil conv 5×5", "#D55E00", "longdash", 3.0, kind=LEAF),
+    "sum": Look("sum", None, "solid", 1.0, kind=SHARP),
+    "concatenation": Look("concatenation", None, "solid", 1.0, kind=SHARP),
+    "relu-sepconv3x3-bn": Look("separable 3×3", "#0072B2", "solid", kind=LEAF),
 }
 # Blocks of MobileNetV3: the kernel is the colour, the expansion the outline.
 LOOKS |= {

@@ -184,7 +184,7 @@ class _Sheet:
         common = {"type": "scatter", "mode": "markers", "xaxis": f"x{axis}", "yaxis": f"y{axis}"}
         shades = self.values.round(2).tolist()
         ground = {"size": 4, "color": shades, "coloraxis": "coloraxis", "opacity": 0.55}
-        ring = {"symbol": "circle-open", "size": 6, "color": VERMILION, "opacity": 0.8, "line": {"width": 1}}
+        ring = {"symbol": "circle-open", "size": 6, "color": VERMILION, "opacity": 0.9, "line": {"width": 1}}
         named = np.array(panel.sources, dtype=object)
         marks = [
             (f"asked: {safe(source)}", panel.asked[named == source], {"symbol": symbol, "color": fill})

@@ -19,7 +19,7 @@ from nagkit import arguments
 from nagkit.curves import Band, bands_figure
 from nagkit.errors import ArgumentError
 from nagkit.figures import Picture
-from nagkit.metrics import Constraint, Metric, Objective
+from nagkit.metrics import Constraint, Front, Metric, Objective
 from nagkit.pairs import Paired, median, reached
 from nagkit.race import Course, Heat
 from nagkit.report import Estimate
@@ -36,6 +36,7 @@ HYPERVOLUME = Metric("hypervolume ratio", "1", "max")
 class _Known:
     """Values of architectures, signed so that more is better; ``usable`` are those known that meet the constraints."""
 
+    tokens: Int[np.ndarray, "n L"]
     seen: Float[np.ndarray, "n k"]
     judged: Float[np.ndarray, "n k"]
     usable: Bool[np.ndarray, "n"]
@@ -49,7 +50,7 @@ class _Known:
         usable = np.isfinite(seen).all(1) & np.isfinite(judged).all(1)
         for constraint, column in zip(course.constraints, values[:, len(signs) :].T, strict=True):
             usable &= constraint.met(column)
-        return cls(seen, judged, usable)
+        return cls(tokens, seen, judged, usable)
 
     @classmethod
     def together(cls, several: Sequence["_Known"]) -> "_Known":
@@ -60,6 +61,14 @@ class _Known:
         """The first place with the largest value among some of the usable; -1 where there is none."""
         places = np.flatnonzero(self.usable & among)
         return int(places[value[places].argmax()]) if len(places) else -1
+
+    def leading(self, count: int) -> Bool[np.ndarray, "n"]:
+        """Which of the first so many usable ones no other of them dominates, by what was seen."""
+        import moocore
+
+        found, early = np.zeros(len(self.seen), dtype=bool), np.flatnonzero(self.usable[:count])
+        found[early] = moocore.is_nondominated(-self.seen[early], keep_weakly=True) if len(early) else False
+        return found
 
 
 class Standings:
@@ -90,7 +99,7 @@ class Standings:
         if course.listed:
             told = f"The ground is all of the {space.size:,} architectures of {space.name}"
         else:
-            asked = len(np.unique(np.concatenate([heat.tokens for heat in self.heats]), axis=0))
+            asked = len(np.unique(self._ground.tokens, axis=0))
             told = (
                 f"The space {space.name} cannot be listed, so the ground is the {asked:,} architectures that any "
                 "entrant of this race asked for; its best is not the best of all"
@@ -180,17 +189,15 @@ class Standings:
         value: Callable[[_Known], Float[np.ndarray, "n k"]],
         reference: Float[np.ndarray, "k"],
     ) -> Float[np.ndarray, "s a"]:
-        import moocore
+        each, counts = self._of(entrant), _counts(at)
+        return np.array([[_volume(-value(k)[k.leading(count)], reference) for count in counts] for k in each])
 
-        counts, rows = _counts(at), []
-        for heat in self._of(entrant):
-            row = []
-            for count in counts:
-                early = np.flatnonzero(heat.usable[:count])
-                seen = early[moocore.is_nondominated(-heat.seen[early], keep_weakly=True)] if len(early) else early
-                row.append(_volume(-value(heat)[seen], reference) if len(seen) else 0.0)
-            rows.append(row)
-        return np.array(rows)
+    def fronts(self, entrant: str) -> list[Front]:
+        """For each heat the front of what was seen, with judged values, of which those that stay are a front, too."""
+        metrics = [judge.metric for judge in self.course.judges]
+        signs, longest = np.array([metric.sign for metric in metrics]), max(map(len, self.heats))
+        each = [(k.tokens, np.where(k.leading(longest)[:, None], signs * k.judged, np.nan)) for k in self._of(entrant)]
+        return [Front.of(self.course.space, metrics, *pair) for pair in each]
 
     def limit_regret(self, entrant: str, at: Sequence[int]) -> Float[np.ndarray, "s a"]:
         """Regret of the first objective under a limit to the second, the mean of ten limits, after so many evaluations.
@@ -383,7 +390,7 @@ def _volume(points: Float[np.ndarray, "n k"], reference: Float[np.ndarray, "k"])
     """The hypervolume that these points dominate, less is better; one that is not better in all adds nothing."""
     import moocore
 
-    return float(moocore.hypervolume(points, ref=reference))
+    return float(moocore.hypervolume(points, ref=reference)) if len(points) else 0.0
 
 
 def _share(volumes: Float[np.ndarray, "s a"], whole: float) -> Float[np.ndarray, "s a"]:

@@ -33,7 +33,7 @@ def test_no_edge_passes_behind_a_box_and_no_two_boxes_touch(dag):
     n, edges = dag
     layout = layered(n, edges)
     for i, j in itertools.combinations(range(n), 2):
-        assert np.abs(layout.places[i] - layout.places[j]).max() >= 1
+        assert np.abs(layout.places[i] - layout.places[j]).max() >= 1 - 1e-6
     for route in layout.routes.values():
         for x, y in route[1:-1]:
             assert all(abs(x - px) >= 0.5 for px, py in layout.places if py == y)
@@ -44,7 +44,7 @@ def test_everything_lies_within_the_stated_size(dag):
     n, edges = dag
     layout = layered(n, edges)
     points = [*map(tuple, layout.places), *itertools.chain(*layout.routes.values())]
-    assert all(0 <= x <= layout.columns and 0 <= y <= layout.layers for x, y in points)
+    assert all(0 <= x <= layout.columns + 1e-6 and 0 <= y <= layout.layers for x, y in points)
 
 
 def test_the_order_in_which_edges_are_given_does_not_matter():

@@ -335,6 +335,18 @@ def test_the_front_is_of_what_was_seen():
     assert ratios[0] == ratios[1]
 
 
+def test_the_fronts_of_all_heats_are_those_that_hypervolumes_are_of():
+    found = heats(TWO)
+    standings = Standings(TWO, found)
+    for name in standings.entrants:
+        for shown, heat in zip(standings.fronts(name), of(found, name), strict=True):
+            assert shown.metrics == (TEST, PRICE)
+            judged_ = front(heat, len(heat))
+            best = {tuple(a) for a in judged_ if not any(dominates(b, a) for b in judged_)}
+            assert {tuple(row) for row in (shown.values * [-1, 1]).tolist()} == best
+            assert (price(shown.tokens) == shown.values[:, 1]).all()
+
+
 def test_a_median_that_was_not_reached_is_left_out():
     tokens = ALL[:3]
     figures = Standings(Course(SPACE, [SEEN]), [Heat("a", 0, tokens, symbols(tokens)[:, None])]).figures([3])

@@ -18,6 +18,7 @@ LAYERS = (
         "nagkit.graphs",
         "nagkit.growth",
         "nagkit.layout",
+        "nagkit.outlines",
         "nagkit.owner",
         "nagkit.progress",
         "nagkit.scalarised",
@@ -32,6 +33,7 @@ LAYERS = (
     {"nagkit.search", "nagkit.supernet"},
     {
         "nagkit.arcs",
+        "nagkit.attainment",
         "nagkit.checks",
         "nagkit.combinations",
         "nagkit.curves",
@@ -48,6 +50,7 @@ LAYERS = (
         "nagkit.maps",
         "nagkit.motifs",
         "nagkit.pairs",
+        "nagkit.parallel",
         "nagkit.preferences",
         "nagkit.race",
         "nagkit.report",
