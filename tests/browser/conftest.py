@@ -169,3 +169,15 @@ def open_notebook(jupyter: str, jupyter_root: Path, page: Page) -> Callable[[str
         return Notebook(page, file)
 
     return open_copy
+
+
+@pytest.fixture
+def studio(open_notebook: Callable[[str | Path], Notebook]) -> Iterator[Notebook]:
+    """The studio after all cells of its notebook have run in a kernel of its own."""
+    opened = open_notebook("notebooks/studio.ipynb")
+    opened.run_all()
+    panel = opened.page.locator(".nagkit").first
+    panel.scroll_into_view_if_needed(timeout=120_000)  # running all cells leaves the page at the last
+    opened.page.wait_for_selector(".js-plotly-plot .scatterlayer .point", timeout=120_000)
+    yield opened
+    opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")

@@ -24,7 +24,7 @@ metrics = [table.metrics[name] for name in ("val_accuracy", "params")]
 front = nagkit.Front.of(table.space, metrics, rows, table.look_up(rows, [m.name for m in metrics]))
 noise = Noise.draw(space, 1, np.random.default_rng(0))
 frames = [(f.tokens[0], f.probability[0]) for f in denoise(space, space.belief, None, noise, 40)]
-stage = Stage(front, [(0, 100), (0, 0.02)], frame_figure(space, *frames[0], axis="2"), print)
+stage = Stage(front, [(0, 100), (0, 0.02)], frame_figure(space, *frames[0], axis="2"), print, print)
 drawn = []
 """
 SHOW = """

@@ -1,6 +1,5 @@
 """The studio as a person meets it: JupyterLab in Chromium, a mouse and a keyboard."""
 
-import re
 import shutil
 import time
 
@@ -8,10 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from nagkit.benchmarks.registry import cache_folder
+from pages import DOTS, PICTURE, SENTENCES, button, choose, handle, options, said
 
-NOTEBOOK = "notebooks/studio.ipynb"
-PICTURE = ".js-plotly-plot"
-DOTS = f"() => document.querySelector('{PICTURE}').data[2].y.map(Number)"
 LONELIEST_DOT = f"""() => {{
     const plot = document.querySelector('{PICTURE}'), box = plot.getBoundingClientRect();
     const {{xaxis, yaxis}} = plot._fullLayout, {{x, y, hovertext}} = plot.data[2];
@@ -24,7 +21,6 @@ LONELIEST_DOT = f"""() => {{
     const room = dot => Math.min(...others(dot).map(other => Math.hypot(other.x - dot.x, other.y - dot.y)));
     return dots.sort((a, b) => room(b) - room(a))[0];
 }}"""
-SENTENCES = "() => [...document.querySelectorAll('.nagkit .said')].map(e => e.textContent)"
 TIMED = """() => {
     const bar = [...document.querySelectorAll('.widget-hprogress .progress-bar')].at(-1);
     return parseFloat(bar.style.width) / 100;
@@ -39,41 +35,6 @@ NAMELESS = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
 def untimed(jupyter_root):
     """No network was timed here before, as the kernels' cache says."""
     shutil.rmtree(cache_folder() / "timings", ignore_errors=True)
-
-
-@pytest.fixture
-def studio(open_notebook):
-    """The notebook after all its cells have run in a kernel of its own."""
-    opened = open_notebook(NOTEBOOK)
-    opened.run_all()
-    panel = opened.page.locator(".nagkit").first
-    panel.scroll_into_view_if_needed(timeout=120_000)  # running all cells leaves the page at the last
-    opened.page.wait_for_selector(f"{PICTURE} .scatterlayer .point", timeout=120_000)
-    yield opened
-    opened.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-
-
-def said(page, text):
-    page.wait_for_function(
-        "text => document.querySelector('.nagkit .said')?.textContent.startsWith(text)", arg=text, timeout=120_000
-    )
-
-
-def button(page, name):
-    return page.locator("button.jupyter-button", has_text=re.compile(rf"^\s*{name}\s*$"))
-
-
-def options(page, name, which=""):
-    found = page.get_by_label(name, exact=True).locator(f"option{which}").all_inner_texts()
-    return [text.replace("\N{NO-BREAK SPACE}", " ") for text in found]
-
-
-def choose(page, name, option):
-    page.get_by_label(name, exact=True).select_option(index=options(page, name).index(option))
-
-
-def handle(page, name):
-    return page.locator(".widget-slider", has=page.get_by_text(name, exact=True)).locator(".noUi-handle")
 
 
 def test_a_slider_moves_the_picture_and_a_click_shows_the_architecture(studio, outside):
