@@ -123,7 +123,7 @@ def test_exercises_are_checked_and_solved_at_once(lesson):
         (name,) = re.findall(r"^(\w+) = None\b", exercise.source, re.MULTILINE)
         (*_, last) = ast.parse(check.source).body
         assert last.value.func.id == "check" and last.value.args[0].id == name
-        assert re.search(rf"^(def {name}\(|{name} = )", solved(solution), re.MULTILINE)
+        assert re.search(rf"^\s*(def {name}\(|{name} = )", solved(solution), re.MULTILINE)
 
 
 def test_solutions_are_folded_away(lesson):
