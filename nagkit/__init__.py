@@ -38,6 +38,7 @@ _PARTS = (
     "finals",
     "generators",
     "laws",
+    "lesson",
     "motifs",
     "networks",
     "predictors",
