@@ -50,7 +50,8 @@ check: $(STAMP)  ## lint, format and type-check
 
 notebooks: $(STAMP)  ## run every notebook from top to bottom, into runs/notebooks
 	NAGKIT_HEADLESS=1 $(RUN) jupyter nbconvert --to notebook --execute --output-dir runs/notebooks \
-	  --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb notebooks/reports/*.ipynb
+	  --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb notebooks/lessons/*.ipynb \
+	  notebooks/reports/*.ipynb
 
 report: $(STAMP)  ## write the report on guided generation; ARGS='-p strength 8'
 	.venv/bin/nagkit report generation $(ARGS)

@@ -39,6 +39,7 @@ _PARTS = (
     "finals",
     "generators",
     "laws",
+    "lesson",
     "motifs",
     "networks",
     "parallel",

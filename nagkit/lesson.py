@@ -32,12 +32,17 @@ def reveal(guess: float | None, truth: float, unit: str = "", within: float = 0.
         unit: unit of both, such as ``"%"``
         within: largest distance of a right guess from the truth, as a share of it
     """
-    found = f"{arguments.real('truth', truth):.4g} {unit}".strip()
+    found = f"{_said(arguments.real('truth', truth))} {unit}".strip()
     reach = arguments.real("within", within, 0.0) * abs(truth)
     if guess is None:
         return Remark(f"It is {found}. Guess first next time: a surprise that was bet on is remembered.", None)
     right = abs(arguments.real("guess", guess) - truth) <= reach
-    return Remark(f"It is {found}; you guessed {guess:.4g}. {'Well guessed.' if right else 'A surprise?'}", right)
+    return Remark(f"It is {found}; you guessed {_said(guess)}. {'Well guessed.' if right else 'A surprise?'}", right)
+
+
+def _said(number: float) -> str:
+    """A number in four digits, or whole where it has more and can still be read."""
+    return f"{number:,.0f}" if 1e4 <= abs(number) < 1e9 else f"{number:.4g}"
 
 
 def check(answer: Any, right: Callable[[Any], bool], hint: str) -> Remark:

@@ -10,6 +10,7 @@ def test_a_guess_stands_beside_the_truth():
     assert reveal(30, 6.3, "%").text == "It is 6.3 %; you guessed 30. A surprise?"
     assert reveal(6, 6.3, "%").right
     assert not reveal(3, 6.3, "%").right
+    assert reveal(1e6, 15_625, "rows").text == "It is 15,625 rows; you guessed 1,000,000. A surprise?"
 
 
 def test_a_lesson_goes_on_without_a_guess():
