@@ -32,6 +32,7 @@ LAYERS = (
     {
         "nagkit.arcs",
         "nagkit.checks",
+        "nagkit.claims",
         "nagkit.combinations",
         "nagkit.curves",
         "nagkit.distribution",
