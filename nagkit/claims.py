@@ -315,7 +315,12 @@ class Ledger:
             low, middle, high = sorted(sign * (end - claim.published) for end in ends)
             rows.append((claim.name, f"{claim.system}: {claim.says}", low, middle, high, verdict))
         table = pd.DataFrame(rows, columns=["name", "claim", "low", "difference", "high", "verdict"])
-        return Picture([_dots(table, verdict) for verdict in MARKS], _axes(table), self.sentence(), lambda: table)
+        counts = ", ".join(f"{(table['verdict'] == verdict).sum()} {verdict}" for verdict in (REACHED, MISSED, OPEN))
+        sentence = f"{len(table)} measured claims whose figures are percentages: {counts}."
+        if len(table):
+            low, high = table["difference"].min(), table["difference"].max()
+            sentence += f" Measured here minus published goes from {low:+.3g} to {high:+.3g} points; more is better."
+        return Picture([_dots(table, verdict) for verdict in MARKS], _axes(table), sentence, lambda: table)
 
 
 def _dots(table: "pandas.DataFrame", verdict: str) -> dict[str, Any]:

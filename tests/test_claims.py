@@ -220,6 +220,7 @@ def test_counts_and_the_picture_say_the_same_as_the_rows():
     drawn = {name: trace["name"] for trace in picture.data for name in trace["y"]}
     shares = [each for each in ledger.claims if each.metric.unit == "%" and ledger.verdict(each) != UNMEASURED]
     assert drawn == {each.name: ledger.verdict(each) for each in shares}
+    assert picture.sentence.startswith(f"{len(shares)} measured claims")
     for row in picture.table.to_dict("records"):
         least = 0 if row["verdict"] == REACHED else -np.inf
         assert row["low"] <= row["difference"] <= row["high"] and row["high"] >= least

@@ -34,24 +34,21 @@ def test_without_public_tables_it_measures_what_needs_none_and_says_what_brings_
     monkeypatch.setenv(UPSTREAM, "")
     monkeypatch.setenv(CACHE, str(tmp_path / "nothing"))
     before = kept()
-    folder = report("claims", {"seeds": 2, "systems": "DiffusionNAG, AG-Net, GraphPNAS"}, tmp_path / "out")
+    folder = report("claims", {"seeds": 1, "systems": "DiffusionNAG, AG-Net, GraphPNAS"}, tmp_path / "out")
     assert kept() == before, "nothing is kept unless one asks for it"
     figures, page = (
         json.loads((folder / "result.json").read_text()),
         html.unescape((folder / "report.html").read_text()),
     )
     assert {name.partition(":")[0] for name in figures} == {"nas-bench-201", "mobilenet-v3"}
-    generator, unique = nagkit.generator("masked-diffusion", nagkit.space("nas-bench-201")), []
-    for seed in range(2):
-        batch = Distribution.of(generator, 1000, np.random.default_rng(seed), "string")
-        unique.append(100 * len(np.unique(batch.samples, axis=0)) / 1000)
-    assert figures["nas-bench-201: unique"]["value"] == pytest.approx(np.mean(unique))
-    assert figures["mobilenet-v3: valid"] == {"value": 100, "unit": "%", "n": 2000, "high": 100} | {
-        "low": pytest.approx(99.81, abs=0.01)
-    }
+    generator = nagkit.generator("masked-diffusion", nagkit.space("nas-bench-201"))
+    batch = Distribution.of(generator, 1000, np.random.default_rng(0), "string")
+    assert figures["nas-bench-201: unique"]["value"] == pytest.approx(len(np.unique(batch.samples, axis=0)) / 10)
+    assert figures["mobilenet-v3: valid"]["n"] == 1000
+    assert figures["mobilenet-v3: valid"]["value"] == 100 > figures["mobilenet-v3: valid"]["low"] > 99
     for system in SYSTEMS:
         assert f"{system}: row by row" in page
-    assert "seeds 0 to 1; measured by this report" in page
+    assert "seed 0; measured by this report" in page
     assert "Its tables are not on this machine: nagkit data fetch constrained-tpe freerea" in page
     assert page.count("Plotly.newPlot(") == 1
     assert page.count('scope="row"') > 40
@@ -72,4 +69,4 @@ def test_with_a_public_table_it_searches_and_one_seed_decides_nothing(upstream, 
         (place,) = np.flatnonzero(truth[:, 1] == found["value"])
         assert (truth[:, 0] > truth[place, 0]).mean() < 0.01, "100 evaluations find one of the best 1 %"
         assert figures[f"cifar100: {kind}: mean of fresh samples"]["value"] > np.nanmean(truth[:, 0]) + 3
-    assert page.count("seeds 0 to 0; measured by this report") == 2
+    assert page.count("seed 0; measured by this report") == 2
