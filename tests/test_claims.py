@@ -223,5 +223,7 @@ def test_counts_and_the_picture_say_the_same_as_the_rows():
     assert drawn == {each.name: ledger.verdict(each) for each in shares}
     assert picture.sentence.startswith(f"{len(shares)} measured claims")
     for row in picture.table.to_dict("records"):
-        least = 0 if row["verdict"] == REACHED else -np.inf
-        assert row["low"] <= row["difference"] <= row["high"] and row["high"] >= least
+        assert row["low"] <= row["difference"] <= row["high"]
+        (rounding,) = (each.rounding for each in shares if each.name == row["name"])
+        assert row["verdict"] != REACHED or row["low"] >= -rounding - 1e-9
+        assert row["verdict"] != MISSED or row["high"] <= 0
