@@ -21,9 +21,21 @@ def together(values: Mapping[str, Any]) -> dict[str, Any]:
         _check_table(values)
     if "first" in values:
         _check_law(values)
+    if "systems" in values:
+        _check_systems(values)
     if "rivals" in values:
         _check_rivals(values)
     return {**values, **_trained(values)} if "images" in values else dict(values)
+
+
+def _check_systems(values: Mapping[str, Any]) -> None:
+    """Refuses systems without claims, and data sets that have no public table."""
+    from nagkit.benchmarks.nas_bench_201 import DATASETS
+    from nagkit.claims import SYSTEMS
+
+    for name, known in (("systems", SYSTEMS), ("datasets", tuple(DATASETS))):
+        for each in filter(None, map(str.strip, values[name].split(","))):
+            arguments.one_of(f"each of {name}", each, known)
 
 
 def _check_rivals(values: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from nagkit.benchmarks.registry import present
 from nagkit.benchmarks.surrogate import Surrogate
 from nagkit.benchmarks.table import Table
 
-__all__ = ["NAMES", "TABLES", "Benchmark", "Surrogate", "Table", "available", "benchmark", "worlds"]
+__all__ = ["NAMES", "TABLES", "Benchmark", "Surrogate", "Table", "available", "benchmark", "missing", "worlds"]
 
 TABLES = (
     *(f"digits/{name}" for name in digits.TABLES),
@@ -53,3 +53,12 @@ def available() -> Mapping[str, bool]:
     for name, source in SURROGATES.items():
         here[name] = source.converted().is_file() or all(map(present, source.files()))
     return here
+
+
+def missing() -> Mapping[str, tuple[str, ...]]:
+    """Every public benchmark that does not open without a network, and the sources of which files are not here."""
+    found = {}
+    for name in (name for name, here in available().items() if not here and not name.startswith("digits/")):
+        files = SURROGATES[name].files() if name in SURROGATES else nas_bench_201.files(name.partition("/")[2])
+        found[name] = tuple(dict.fromkeys(file.source for file in files if not present(file)))
+    return found

@@ -35,6 +35,7 @@ LAYERS = (
         "nagkit.arcs",
         "nagkit.attainment",
         "nagkit.checks",
+        "nagkit.claims",
         "nagkit.combinations",
         "nagkit.curves",
         "nagkit.distribution",
