@@ -195,16 +195,7 @@ def page(notebook: "nbformat.NotebookNode", title: str) -> str:
     from nbconvert import HTMLExporter
     from plotly.offline import get_plotlyjs
 
-    notebook = copy.deepcopy(notebook)
-    notebook.metadata.pop("widgets", None)
-    figures = 0
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _only_a_control(output)]
-            for output in cell.outputs:
-                if PLOTLY in output.get("data", {}):
-                    figures += 1
-                    output["data"] = {"text/html": _drawn(output["data"], f"figure-{figures}")}
+    notebook, figures = illustrated(notebook)
     exporter = HTMLExporter(
         template_name="lab",
         exclude_input=True,
@@ -214,6 +205,23 @@ def page(notebook: "nbformat.NotebookNode", title: str) -> str:
     )
     body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     return body.replace("</head>", f"<script>{get_plotlyjs()}</script></head>", 1) if figures else body
+
+
+def illustrated(notebook: "nbformat.NotebookNode") -> tuple["nbformat.NotebookNode", int]:
+    """A copy without live controls whose figures are HTML that Plotly draws, and how many there are.
+
+    The page that shows them has to load plotly.js before the first.
+    """
+    notebook, figures = copy.deepcopy(notebook), 0
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _only_a_control(output)]
+            for output in cell.outputs:
+                if PLOTLY in output.get("data", {}):
+                    figures += 1
+                    output["data"] = {"text/html": _drawn(output["data"], f"figure-{figures}")}
+    return notebook, figures
 
 
 def _only_a_control(output: Mapping[str, Any]) -> bool:
