@@ -4,6 +4,7 @@ MkDocs calls ``on_config`` and ``on_files`` (see mkdocs.yml). A notebook is run 
 checksum of itself and of everything that nagkit is made of, so that the next build runs only what has changed.
 """
 
+import fnmatch
 import hashlib
 import os
 import posixpath
@@ -36,9 +37,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     config.nav = [{"Start": "index.md"}, {"Gallery": "gallery.md"}]
     for title in ("Lessons", "Guides", "Reference"):
         folder = HERE / title.lower()
-        names = sorted({f"{title.lower()}/{path.stem}.md" for kind in ("ipynb", "md") for path in folder.glob(f"*.{kind}")})
-        first = f"{title.lower()}/index.md"
-        config.nav += [{title: sorted(names, key=lambda name, first=first: (name != first, name))}] if names else []
+        names = {f"{folder.name}/{path.stem}.md" for kind in ("ipynb", "md") for path in folder.glob(f"*.{kind}")}
+        pages = sorted(names, key=lambda name: (not name.endswith("/index.md"), name))
+        config.nav += [{title: pages}] if pages else []
     return config
 
 
@@ -47,7 +48,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     names = [path.relative_to(HERE).as_posix() for path in notebooks()]
     for name in names:
         notebook = nbformat.read(HERE / name, 4)
-        if config.extra["execute"]:
+        if fnmatch.fnmatch(name, config.extra["execute"]):
             notebook = executed(name, notebook)
         files.append(File.generated(config, name.replace(".ipynb", ".md"), content=markdown(name, notebook, names)))
     files.append(File.generated(config, PLOTLY_FILE, content=get_plotlyjs()))
@@ -72,7 +73,11 @@ def executed(name: str, notebook: nbformat.NotebookNode) -> nbformat.NotebookNod
     os.environ["NAGKIT_HEADLESS"] = "1"
     with tempfile.TemporaryDirectory() as folder:  # what a notebook writes does not stay
         client = nbclient.NotebookClient(
-            notebook, timeout=600, store_widget_state=False, resources={"metadata": {"path": folder}}
+            notebook,
+            timeout=600,
+            store_widget_state=False,
+            resources={"metadata": {"path": folder}},
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # its routine messages would look like trouble
         )
         try:
             client.execute()

@@ -57,7 +57,7 @@ def run(contract: type, **fixtures: Callable[[], Any]) -> str:
     """
     import pytest
 
-    made = {name: pytest.fixture(lambda self, make=make: make(), name=name) for name, make in fixtures.items()}
+    made = {name: pytest.fixture(lambda _self, make=make: make(), name=name) for name, make in fixtures.items()}
     module, tally = ModuleType("nagkit_held_part"), _Tally()
     module.__dict__["TestPart"] = type("TestPart", (contract,), made)
     sys.modules[module.__name__] = module  # where the file below finds the suite
