@@ -240,7 +240,7 @@ def _drawn(data: Mapping[str, Any], identity: str) -> str:
     shown = f"<figcaption>{html.escape(caption)}</figcaption>" if not caption.startswith("Figure(") else ""
     height = figure["layout"].get("height", 420)
     return (
-        f'<figure><div id="{identity}" style="height:{height}px"></div>{shown}</figure>'
+        f'<figure tabindex="0"><div id="{identity}" style="height:{height}px"></div>{shown}</figure>'
         f'<script>Plotly.newPlot("{identity}", {call});</script>'
     )
 
