@@ -30,6 +30,7 @@ _PLACES = {
 _PARTS = (
     "arcs",
     "benchmarks",
+    "checks",
     "diffusion",
     "distribution",
     "drawings",

@@ -37,17 +37,16 @@ def ended(page):
 
 def test_race(open_notebook, shot):
     opened = open_notebook("notebooks/race.ipynb")
-    opened.page.set_viewport_size({"width": 1200, "height": 900})
+    opened.page.set_viewport_size({"width": 1500, "height": 1600})
     opened.run_all()
     ended(opened.page)
-    opened.page.locator(".nagkit").first.scroll_into_view_if_needed()
-    shot("race")
+    shot("race", opened.page.locator(".jp-Cell-outputArea").first)
 
 
 def test_report(page, shot, tmp_path):
     folder = report("generation", out=tmp_path)
-    page.set_viewport_size({"width": 1000, "height": 1100})
+    page.set_viewport_size({"width": 1000, "height": 1250})
     page.goto((folder / "report.html").as_uri())
     page.wait_for_function(DRAWN, timeout=60_000)
-    page.locator("figure").first.scroll_into_view_if_needed()
+    page.locator("h2", has_text="The trade-off").evaluate("heading => heading.scrollIntoView()")
     shot("report")
