@@ -14,7 +14,7 @@ LAB_FLAGS += --no-browser
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup studio test fast reproduce check notebooks report benchmark clean
+.PHONY: help setup studio test fast reproduce check notebooks docs screenshots report benchmark clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,13 @@ notebooks: $(STAMP)  ## run every notebook from top to bottom, into runs/noteboo
 	NAGKIT_HEADLESS=1 $(RUN) jupyter nbconvert --to notebook --execute --output-dir runs/notebooks \
 	  --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb notebooks/lessons/*.ipynb \
 	  notebooks/reports/*.ipynb
+
+docs: $(STAMP)  ## build the documentation into runs/site; notebooks that have not changed are not run again
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(RUN) mkdocs build --strict --quiet
+	@echo 'The documentation: file://$(CURDIR)/runs/site/index.html'
+
+screenshots: $(STAMP)  ## take the pictures of the live views again, into notebooks/images
+	$(RUN) pytest tests/browser/screenshots.py $(ARGS)
 
 report: $(STAMP)  ## write the report on guided generation; ARGS='-p strength 8'
 	.venv/bin/nagkit report generation $(ARGS)

@@ -31,6 +31,7 @@ _PARTS = (
     "arcs",
     "attainment",
     "benchmarks",
+    "checks",
     "claims",
     "diffusion",
     "distribution",

@@ -219,16 +219,7 @@ def page(notebook: "nbformat.NotebookNode", title: str) -> str:
     from nbconvert import HTMLExporter
     from plotly.offline import get_plotlyjs
 
-    notebook = copy.deepcopy(notebook)
-    notebook.metadata.pop("widgets", None)
-    figures = 0
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _only_a_control(output)]
-            for output in cell.outputs:
-                if PLOTLY in output.get("data", {}):
-                    figures += 1
-                    output["data"] = {"text/html": _drawn(output["data"], f"figure-{figures}")}
+    notebook, figures = illustrated(notebook)
     exporter = HTMLExporter(
         template_name="lab",
         exclude_input=True,
@@ -239,6 +230,23 @@ def page(notebook: "nbformat.NotebookNode", title: str) -> str:
     body, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     drawing = f"<script>{get_plotlyjs()}</script>{_FIGURES_ON_PAPER}" if figures else ""
     return body.replace("</head>", f"{_ON_PAPER}{drawing}</head>", 1)
+
+
+def illustrated(notebook: "nbformat.NotebookNode") -> tuple["nbformat.NotebookNode", int]:
+    """A copy without live controls whose figures are HTML that Plotly draws, and how many there are.
+
+    The page that shows them has to load plotly.js before the first.
+    """
+    notebook, figures = copy.deepcopy(notebook), 0
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _only_a_control(output)]
+            for output in cell.outputs:
+                if PLOTLY in output.get("data", {}):
+                    figures += 1
+                    output["data"] = {"text/html": _drawn(output["data"], f"figure-{figures}")}
+    return notebook, figures
 
 
 def _only_a_control(output: Mapping[str, Any]) -> bool:
@@ -257,7 +265,7 @@ def _drawn(data: Mapping[str, Any], identity: str) -> str:
     shown = f"<figcaption>{html.escape(caption)}</figcaption>" if not caption.startswith("Figure(") else ""
     height = figure["layout"].get("height", 420)
     return (
-        f'<figure><div id="{identity}" style="height:{height}px"></div>{shown}</figure>'
+        f'<figure tabindex="0"><div id="{identity}" style="height:{height}px"></div>{shown}</figure>'
         f'<script>Plotly.newPlot("{identity}", {call});</script>'
     )
 
