@@ -94,8 +94,7 @@ def run(  # noqa: PLR0913  (an option each)
         patience: seconds that an evaluation may take, for executors of other processes; three more are for its answer
             to arrive. A process of ``nagkit.executors`` is then killed; what else runs a call may go on in vain.
         left: where an earlier walk was left, whose questions count towards the budget
-        stopped: asked many times a second while other processes evaluate; once it says yes, the walk ends and what is
-            being evaluated is given up, to be evaluated anew when the walk goes on
+        stopped: asked many times a second while other processes evaluate; yes ends the walk, and gives up what they do
     """
     arguments.whole("budget", budget)
     arguments.whole("batch", batch)
