@@ -1,6 +1,6 @@
 """Two settings side by side: what was shown is held, and walks again beside what comes, from the same noise."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, repeat
 
@@ -9,10 +9,15 @@ from nagkit_widgets.sampling import Snapshot
 
 
 class Comparison:
-    """A box to tick; ``hold`` then gives the snapshots to hold, or none where there is nothing to hold yet."""
+    """A box to tick; ``hold`` then gives the work to hold, or none where there is nothing to hold yet.
 
-    def __init__(self, hold: Callable[[], list[Snapshot] | None]) -> None:
-        self._hold, self._held = hold, list[Snapshot]()
+    The work is walked once, by whoever first draws something beside it.
+    """
+
+    def __init__(self, hold: Callable[[], Iterable[Snapshot] | None]) -> None:
+        self._hold = hold
+        self._work: Iterable[Snapshot] | None = None
+        self._held: list[Snapshot] = []
         self.box = ipw.Checkbox(description="Hold and compare", indent=False, layout=ipw.Layout(width="auto"))
         self.box.tooltip = "holds what is shown, and draws what comes beside it"
         self.box.observe(self._tick, "value")
@@ -24,21 +29,23 @@ class Comparison:
 
     @property
     def last(self) -> Snapshot | None:
-        """What is held, finished."""
+        """The end of what is held, once it was walked."""
         return self._held[-1] if self._held else None
 
     def beside(self, snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
         """These, each with what is held as it was at the same moment."""
-        held = self._held
-        if not held:
+        work, self._work = self._work, None
+        if work is not None:
+            self._held = [*work]
+        if not self._held:
             yield from snapshots
             return
-        for snapshot, other in zip(snapshots, chain(held, repeat(held[-1])), strict=False):
+        held = chain(self._held, repeat(self._held[-1]))
+        for snapshot, other in zip(snapshots, held, strict=False):
             yield replace(snapshot, beside=other)
 
     def _tick(self, _: object) -> None:
-        self._held = []
-        found = self._hold()
-        if found is None and self.box.value:
-            self.box.value = False
-        self._held = found or []
+        self._held, self._work = [], None
+        if self.box.value:
+            self._work = self._hold()
+            self.box.value = self._work is not None

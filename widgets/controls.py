@@ -50,26 +50,7 @@ class Controls:
     def __init__(self, initial: Settings, changed: Callable[[], None], refused: Callable[[NagkitError], None]) -> None:
         self._changed, self._refused, self._quiet = changed, refused, False
         self.ground = initial.table
-        own = initial.table.startswith(OWN)
-        tables = dict.fromkeys((*(() if own else (initial.table,)), *available()))
-        offered = [*((name, name) for name in tables), ("images of your own", OWN)]
-        self.table = ipw.Dropdown(options=offered, value=OWN if own else initial.table, description="Table", **_LOOK)
-        space, path = parts(initial.table) if own else (TRAINABLE[0], "")
-        apart = [ipw.Layout(width="auto", margin="2px 4px") for _ in range(2)]  # these come and go
-        self.space = ipw.Dropdown(options=TRAINABLE, value=space, description="Space", style=LABEL, layout=apart[0])
-        self.images = ipw.Text(
-            str(path),
-            description="Images",
-            placeholder="file.npz with x and y",
-            continuous_update=False,
-            style=LABEL,
-            layout=apart[1],
-        )
-        self.system = ipw.Dropdown(
-            options=[(told, name) for name, told in SYSTEMS.items()], description="System", **_LOOK
-        )
-        self.budget = _whole("Budget", initial.budget, BUDGET, 10)
-        self.budget.tooltip = "architectures that a search evaluates"
+        self._make_grounds(initial)
         self.objectives = ipw.SelectMultiple(description="Objectives", rows=5, **_LOOK)
         self.labels = _whole("Labels", initial.labels, LABELLED, 10)
         low, high = STRENGTH
@@ -98,6 +79,29 @@ class Controls:
         self.automatic.observe(self._switch, "value")
         for control in self._watched():
             control.observe(self._report, "value")
+
+    def _make_grounds(self, initial: Settings) -> None:
+        """The lists of tables, spaces and systems, and the file of images of one's own."""
+        own = initial.table.startswith(OWN)
+        tables = dict.fromkeys((*(() if own else (initial.table,)), *available()))
+        offered = [*((name, name) for name in tables), ("images of your own", OWN)]
+        self.table = ipw.Dropdown(options=offered, value=OWN if own else initial.table, description="Table", **_LOOK)
+        space, path = parts(initial.table) if own else (TRAINABLE[0], "")
+        apart = [ipw.Layout(width="auto", margin="2px 4px") for _ in range(2)]  # these come and go
+        self.space = ipw.Dropdown(options=TRAINABLE, value=space, description="Space", style=LABEL, layout=apart[0])
+        self.images = ipw.Text(
+            str(path),
+            description="Images",
+            placeholder="file.npz with x and y",
+            continuous_update=False,
+            style=LABEL,
+            layout=apart[1],
+        )
+        self.system = ipw.Dropdown(
+            options=[(told, name) for name, told in SYSTEMS.items()], description="System", **_LOOK
+        )
+        self.budget = _whole("Budget", initial.budget, BUDGET, 10)
+        self.budget.tooltip = "architectures that a search evaluates"
 
     @property
     def settings(self) -> Settings:

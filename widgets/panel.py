@@ -4,7 +4,7 @@ The controls hold the settings, a worker walks the snapshots that the settings s
 widgets are written on the kernel's loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +70,7 @@ class Panel(ipw.VBox):
         self._brushed: list[int] = []
         self.generate.on_click(lambda _: self._start())
         self.stop.on_click(lambda _: self._halt())
+        self.comparison.box.observe(self._compare, "value")
         self.picked.observe(self._pick, "value")
         self._say("Press Generate. Moving a control then replays the same noise under the new guidance.")
         super().__init__(self._panel())
@@ -159,20 +160,21 @@ class Panel(ipw.VBox):
         path = self.names.run(settings)
         return self.comparison.beside(searched(settings, path, lambda: self.worker.state == "stopping"))
 
-    def _hold(self) -> list[Snapshot] | None:
-        """What is shown now is held, to be compared with what comes; or it is let go."""
-        self.stage.compare(self.comparison.holds and self._kept is not None)
-        self.compared.value = ""
-        kept = self._kept
-        if not self.comparison.holds:
+    def _hold(self) -> Iterable[Snapshot] | None:
+        """What the controls say now is held, or of a search what it has found, to be compared with what comes."""
+        settings, kept = self.controls.settings, self._kept
+        if kept is None or (settings.system != DIFFUSION and kept.settings != settings):
+            self._say("Generate or search first: what is shown then is held.")
             return None
-        if kept is None or self.worker.state != "idle":
-            self._say("Generate first, and let it end: what is shown then is held.")
-            return None
-        frames = [*generated(kept.settings)] if kept.settings.system == DIFFUSION else [kept]
-        self._show_held(frames[-1])
         self._say("Held. What comes next is drawn beside it, from the same noise.")
-        return frames
+        return generated(settings) if settings.system == DIFFUSION else [kept]
+
+    def _compare(self, _: Any) -> None:
+        """Make room for what is held, or take it back."""
+        self.stage.compare(self.comparison.holds)
+        self.compared.value = ""
+        if self.comparison.holds and self._kept is not None:
+            self._show_held(self._kept)
 
     def _timed(self, table: str) -> None:
         """The latency on this machine is known: it can be limited."""
@@ -243,7 +245,8 @@ class Panel(ipw.VBox):
         self.stage.set_axes(*self._axes(snapshot.settings))
         kept, self._row, self._shown, self._brushed = self._kept, None, None, []
         if self.comparison.holds:
-            self._before = self.comparison.last.values if self._alike(self.comparison.last, snapshot) else None
+            held = self.comparison.last
+            self._before = held.values if held is not None and self._alike(held, snapshot) else None
         elif kept is None or not self._alike(kept, snapshot):
             self._before = None
         elif kept.done == kept.total:
@@ -290,15 +293,11 @@ class Panel(ipw.VBox):
             how = "Stopped after" if self.worker.stopped or kept.done < kept.total else did
             self._say(f"{how} {len(kept.tokens)} architectures. {self._result(kept)}")
         if kept is not None:
-            self._compare(kept)
+            held = self.comparison.last
+            self.compared.value = "" if held is None else tables.comparison(held, kept)
             rows = kept.ranked()[:OFFERED].tolist()
             self._offer([(f"{i}. {kept.space.decode(kept.tokens[row]).text}", row) for i, row in enumerate(rows, 1)])
             self._show(kept, rows[0] if self._row is None else self._row)
-
-    def _compare(self, kept: Snapshot) -> None:
-        """The held batch and the present one in numbers."""
-        held = self.comparison.last
-        self.compared.value = tables.comparison(held, kept) if held is not None and held is not kept else ""
 
     def _result(self, snapshot: Snapshot) -> str:
         """What the right picture shows, in words, and what lies beyond its axes."""

@@ -63,6 +63,14 @@ def moved(page, name, key):
     said(page, "Generated")
 
 
+def opens(page, table):
+    """Choose a table, and wait until something of it is generated."""
+    before = page.evaluate(DOTS)
+    choose(page, "Table", table)
+    page.wait_for_function(f"before => JSON.stringify(({DOTS})()) !== JSON.stringify(before)", arg=before)
+    said(page, "Generated")
+
+
 def generates(page):
     """Every control of the guided generation."""
     for name, key in (("Strength", "PageUp"), ("Labels", "PageDown"), ("Samples", "PageDown"), ("Steps", "ArrowLeft")):
@@ -131,8 +139,7 @@ def searches(page):
 
 def test_every_control_does_what_it_says(studio, outside):
     page = studio.page
-    choose(page, "Table", "digits/mid8")
-    said(page, "Generated")
+    opens(page, "digits/mid8")
     for part in (generates, compares, collects, searches):
         part(page)
     assert (studio.file.parent / "runs" / "studio" / "browser.sqlite").is_file()
@@ -142,8 +149,7 @@ def test_every_control_does_what_it_says(studio, outside):
 
 def test_a_flood_of_slider_events_ends_in_the_picture_of_the_last(studio, outside):
     page = studio.page
-    choose(page, "Table", "digits/mid8")
-    said(page, "Generated")
+    opens(page, "digits/mid8")
     page.evaluate(FLOOD, [1000, 13.5])
     page.wait_for_timeout(300)
     said(page, "Generated")
@@ -165,8 +171,7 @@ def test_a_flood_of_slider_events_ends_in_the_picture_of_the_last(studio, outsid
 
 def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, outside):
     page, heard = studio.page, {}
-    choose(page, "Table", "digits/mid8")
-    said(page, "Generated")
+    opens(page, "digits/mid8")
     button(page, "Generate").click()
     said(page, "Generating")
     heard["sampling"] = page.evaluate(HEARD, "Stop")
@@ -198,7 +203,7 @@ def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, out
 
 def test_a_page_that_is_loaded_anew_keeps_what_runs(studio, jupyter):
     page = studio.page
-    choose(page, "Table", "digits/mid8")
+    opens(page, "digits/mid8")
     choose(page, "System", "Bayesian search")
     page.get_by_label("Name", exact=True).fill("kept")
     page.keyboard.press("Tab")

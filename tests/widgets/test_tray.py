@@ -156,4 +156,4 @@ def test_held_settings_walk_again_beside_the_present_ones(panel):
 def test_there_is_nothing_to_hold_before_the_first_batch(studio):
     studio.panel.comparison.box.value = True
     assert not studio.panel.comparison.box.value
-    assert "Generate first" in studio.panel.status.value
+    assert "Generate or search first" in studio.panel.status.value
