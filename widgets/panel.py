@@ -4,6 +4,7 @@ The controls hold the settings, a worker walks the snapshots that the settings s
 widgets are written on the kernel's loop.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,8 +20,9 @@ from nagkit_widgets.controls import Controls
 from nagkit_widgets.exports import Kept
 from nagkit_widgets.machine import Machine
 from nagkit_widgets.names import Names, Saved
+from nagkit_widgets.page import Page
 from nagkit_widgets.progress import Progress
-from nagkit_widgets.sampling import Snapshot, generated
+from nagkit_widgets.sampling import Snapshot, blank, generated
 from nagkit_widgets.searching import searched
 from nagkit_widgets.settings import DIFFUSION, Settings
 from nagkit_widgets.sources import HERE, benchmark
@@ -28,16 +30,16 @@ from nagkit_widgets.stage import Stage
 from nagkit_widgets.text import STYLE, message, sentence
 from nagkit_widgets.tray import Tray
 from nagkit_widgets.worker import Worker
-from scipy.special import softmax
 
 from nagkit.diffusion.guidance import Guidance
 from nagkit.drawings import frame_figure
 from nagkit.errors import NagkitError
 from nagkit.figures import Picture
 from nagkit.metrics import Front
-from nagkit.space import UNDECIDED, Architecture
+from nagkit.space import Architecture
 
 PACE, REPLAY_PACE, SEARCH_PACE = 0.1, 0.04, 0.02  # seconds between two frames, at least: for eyes, and for the slider
+RANKED = 1.0  # seconds between two lists of the best while work goes on, at least
 OFFERED = 8  # architectures in the list of the best
 
 
@@ -49,6 +51,7 @@ class Panel(ipw.VBox):
         front, spans = self._axes(initial)
         self.stage = Stage(front, spans, self._blank(), self._choose, self._brush)
         self.worker: Worker[Snapshot] = Worker(self._draw, self._ended, self.stage.busy, PACE)
+        self.page = Page()
         self.machine = Machine(lambda: self.controls.ground, self._timed)
         self.tray = Tray(self._chosen, self._selected, self._front)
         self.names = Names(folder, self._saved, self._reopen)
@@ -68,12 +71,15 @@ class Panel(ipw.VBox):
         self._before: np.ndarray | None = None
         self._row: int | None = None
         self._brushed: list[int] = []
+        self._hover: list[str] = []  # what the pointer finds on each dot
+        self._ranked = -RANKED  # when the best were last listed
         self.generate.on_click(lambda _: self._start())
         self.stop.on_click(lambda _: self._halt())
         self.comparison.box.observe(self._compare, "value")
         self.picked.observe(self._pick, "value")
         self._say("Press Generate. Moving a control then replays the same noise under the new guidance.")
         super().__init__(self._panel())
+        self.add_class("nagkit-panel")
 
     # ------------------------------------------------------------------------------------ for the cells that follow
 
@@ -218,17 +224,16 @@ class Panel(ipw.VBox):
 
     def _blank(self) -> Picture:
         """A DAG of which nothing is decided."""
-        space = benchmark(self.controls.settings.table).space
-        nothing = np.full((1, len(space.slots)), UNDECIDED)
-        belief = softmax(np.where(space.legal(nothing), space.belief(nothing), -np.inf)[0], axis=1)
-        return frame_figure(space, nothing[0], belief, axis="2")
+        frame = blank(space := self.controls.settings.space)
+        return frame_figure(space, frame.tokens[0], frame.probability[0], axis="2")
 
     def _draw(self, snapshot: Snapshot) -> None:
         if self._shown is None or snapshot.settings is not self._shown.settings:
             self._turn(snapshot)
         if self.comparison.holds and snapshot.beside is not None:
             self._show_held(snapshot.beside)
-        if self._row is None:
+        moving = snapshot.frame.step < snapshot.frame.steps
+        if self._row is None and not (moving and self.page.calm):
             self.sentence.value = sentence(self.stage.show_frame(snapshot, snapshot.caption))
         if self._shown is None or len(snapshot.tokens) != len(self._shown.tokens):
             self._show_all(snapshot)
@@ -243,7 +248,7 @@ class Panel(ipw.VBox):
     def _turn(self, snapshot: Snapshot) -> None:
         """Another run begins: its axes, and the one before as faint crosses where it has the same axes."""
         self.stage.set_axes(*self._axes(snapshot.settings))
-        kept, self._row, self._shown, self._brushed = self._kept, None, None, []
+        kept, self._row, self._shown, self._brushed, self._hover = self._kept, None, None, [], []
         if self.comparison.holds:
             held = self.comparison.last
             self._before = held.values if held is not None and self._alike(held, snapshot) else None
@@ -261,11 +266,13 @@ class Panel(ipw.VBox):
 
     def _show_all(self, snapshot: Snapshot) -> None:
         """The architectures of all finished rounds: dots, front, table of the best."""
-        self.stage.show_front(snapshot.front, snapshot.values, tables.hover(snapshot), self._before)
+        self._hover += tables.hover(snapshot, len(self._hover))
+        self.stage.show_front(snapshot.front, snapshot.values, self._hover, self._before)
         if not len(snapshot.tokens):
             return
         self._kept = snapshot
-        self.best.value = tables.best(snapshot)
+        if time.monotonic() >= self._ranked + RANKED:
+            self.best.value, self._ranked = tables.best(snapshot), time.monotonic()
         self._offer([])
         doing = "Evaluated" if snapshot.evaluated else "Generating"
         if not self.stop.disabled:
@@ -293,7 +300,7 @@ class Panel(ipw.VBox):
             how = "Stopped after" if self.worker.stopped or kept.done < kept.total else did
             self._say(f"{how} {len(kept.tokens)} architectures. {self._result(kept)}")
         if kept is not None:
-            held = self.comparison.last
+            self.best.value, held = tables.best(kept), self.comparison.last
             self.compared.value = "" if held is None else tables.comparison(held, kept)
             rows = kept.ranked()[:OFFERED].tolist()
             self._offer([(f"{i}. {kept.space.decode(kept.tokens[row]).text}", row) for i, row in enumerate(rows, 1)])
@@ -308,8 +315,7 @@ class Panel(ipw.VBox):
     def _show(self, kept: Snapshot, row: int) -> None:
         """One architecture: its DAG, a ring around its dot, its notation and its code."""
         tokens, values = kept.tokens[row], kept.values[row]
-        names = zip(kept.front.metrics, values, strict=True)
-        caption = ", ".join(f"{metric.name.replace('_', ' ')} {value:.4g} {metric.unit}" for metric, value in names)
+        caption = tables.values(kept.front.metrics, values)
         self.sentence.value = sentence(self.stage.show_architecture(kept.space, tokens, caption, values))
         self.code.value = tables.code(kept.settings.table, kept.space.decode(tokens))
         with self._hushed():
@@ -317,8 +323,7 @@ class Panel(ipw.VBox):
 
     def _offer(self, options: list[tuple[str, int]]) -> None:
         with self._hushed():
-            self.picked.options = options
-            self.picked.disabled = not options
+            self.picked.options, self.picked.disabled = options, not options
 
     def _recant(self, fault: Exception) -> None:
         """Refuse what the controls say; what runs is ended, as it is not what they say any more."""
@@ -340,8 +345,7 @@ class Panel(ipw.VBox):
         yield
         self._quiet = False
 
-    # ------------------------------------------------------------------------------------- the tray, and what is saved
-
+    # ----------------------------------------------------------------------------------------- what is kept and saved
     def _brush(self, rows: list[int]) -> None:
         """What was drawn around in the picture can be kept together."""
         self._brushed = rows
@@ -382,7 +386,7 @@ class Panel(ipw.VBox):
         line = ipw.Layout(align_items="center", flex_flow="row wrap")
         buttons = ipw.HBox([self.generate, self.stop, self.comparison.box, self.progress], layout=line)
         return [
-            *(ipw.HTML(STYLE), self.controls.box(), buttons, self.status, self.machine.box()),
+            *(ipw.HTML(STYLE), self.page, self.controls.box(), buttons, self.status, self.machine.box()),
             *(
                 self.stage.figure,
                 self.sentence,

@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets as ipw
 import plotly.graph_objects as go
 from nagkit_widgets import tables
+from nagkit_widgets.page import Page
 from nagkit_widgets.progress import Progress
 from nagkit_widgets.sources import available, benchmark, devices
 from nagkit_widgets.text import STYLE, message, sentence
@@ -90,6 +91,7 @@ class LiveRace(ipw.VBox):
             control.observe(self._forget, "value")
         self._say("Choose who races against random search, local search and enumeration, and press Start.")
         super().__init__(self._panel())
+        self.add_class("nagkit-panel")
 
     @property
     def standings(self) -> Standings:
@@ -192,7 +194,7 @@ class LiveRace(ipw.VBox):
         course, field = ipw.VBox([self.table, self.wish]), ipw.VBox([self.budget, self.seeds])
         chosen = ipw.HBox([course, self.searches, field], layout=ipw.Layout(flex_flow="row wrap"))
         buttons = ipw.HBox([self.start, self.stop, self.progress], layout=ipw.Layout(align_items="center"))
-        return [ipw.HTML(STYLE), chosen, buttons, self.status, self.figure, self.sentence, self.result]
+        return [ipw.HTML(STYLE), Page(), chosen, buttons, self.status, self.figure, self.sentence, self.result]
 
 
 def _laps(race: Race, stopped: Callable[[], bool]) -> Iterator[Lap]:

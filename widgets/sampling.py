@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from nagkit_widgets.settings import ROUNDS, Settings, stream
 from nagkit_widgets.sources import benchmark
+from scipy.special import softmax
 
 import nagkit
 from nagkit.diffusion.masked import Frame
@@ -20,7 +21,7 @@ from nagkit.errors import NagkitError
 from nagkit.generators import weights
 from nagkit.generators.generator import Generator
 from nagkit.metrics import Front
-from nagkit.space import SearchSpace
+from nagkit.space import UNDECIDED, SearchSpace
 
 MOST_ROUNDS = 6
 
@@ -80,6 +81,13 @@ def generated(settings: Settings) -> Iterator[Snapshot]:
         values = np.concatenate([values, gained])
         front = Front.of(space, axes, tokens, values)
         yield Snapshot(settings, space, said, len(tokens), settings.samples, frame, tokens, values, front)
+
+
+def blank(space: SearchSpace) -> Frame:
+    """An architecture of which nothing is decided, as the space believes it."""
+    row = np.full((1, len(space.slots)), UNDECIDED)
+    belief = softmax(np.where(space.legal(row), space.belief(row), -np.inf), axis=2)
+    return Frame(0, 1, row, belief)
 
 
 def warm_up(settings: Settings) -> None:

@@ -4,12 +4,11 @@ Notation: n architectures evaluated, L slots, k metrics drawn, m metrics of the 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from nagkit_widgets.sampling import Snapshot
+from nagkit_widgets.sampling import Snapshot, blank
 from nagkit_widgets.settings import SYSTEMS, Settings
 from nagkit_widgets.sources import HERE, OWN, SIZES, benchmark
 
@@ -18,7 +17,7 @@ from nagkit.executors import executor
 from nagkit.metrics import Constraint, Front, Objective
 from nagkit.run import Run
 from nagkit.search import Evaluated, Search, Stepped, search
-from nagkit.space import UNDECIDED, SearchSpace
+from nagkit.space import SearchSpace
 from nagkit.supernet import Lesson, Look, Shrunk
 
 
@@ -32,9 +31,11 @@ def searched(settings: Settings, path: Path, stopped: Callable[[], bool] = lambd
     told = [event for event in run.told() if event.fault is None]
     scene = _Scene(settings, wanted)
     rows, values = scene.rows(told), scene.values(told)
-    yield scene.snapshot(rows, values, scene.blank(), f"{SYSTEMS[settings.system]}: {len(told)} evaluations so far")
+    yield scene.snapshot(
+        rows, values, blank(scene.space), f"{SYSTEMS[settings.system]}: {len(told)} evaluations so far"
+    )
     place = executor(1) if settings.table.startswith(OWN) else None
-    with nullcontext() if place is None else place:
+    try:
         for event in run.walk(executor=place, stopped=stopped):
             if isinstance(event, Evaluated):
                 if event.fault is None:
@@ -45,6 +46,9 @@ def searched(settings: Settings, path: Path, stopped: Callable[[], bool] = lambd
                 yield scene.snapshot(rows, values, scene.decided(event.tokens), said)
             elif isinstance(event, Stepped):
                 yield scene.step(rows, values, event.step)
+    finally:
+        if place is not None:
+            place.shutdown(wait=False, cancel_futures=True)
 
 
 def made(settings: Settings) -> Search:
@@ -105,7 +109,7 @@ class _Scene:
 
     def step(self, rows: np.ndarray, values: np.ndarray, step: object) -> Snapshot:
         """A step of long work on the next question, as of a look with shared weights."""
-        frame, said, done, total = self.blank(), "Working on the next question", 0, 1
+        frame, said, done, total = blank(self.space), "Working on the next question", 0, 1
         match step:
             case Lesson():
                 said = f"Shared weights, lesson {step.update} of {step.updates}, loss {step.loss:.2f} nats"
@@ -121,13 +125,7 @@ class _Scene:
     def law(self, law: object) -> Frame:
         """What a law of preferences believes where all objectives weigh the same."""
         count = len(self.search.objectives)
-        return self._frame(self.blank().tokens[0], law.at(np.full(count, 1 / count)))  # type: ignore[attr-defined]
-
-    def blank(self) -> Frame:
-        """An architecture of which nothing is decided, as the space believes it."""
-        row = np.full((1, len(self.space.slots)), UNDECIDED)
-        odds = np.exp(np.where(self.space.legal(row), self.space.belief(row), -np.inf)[0])
-        return self._frame(row[0], odds / odds.sum(1, keepdims=True))
+        return self._frame(blank(self.space).tokens[0], law.at(np.full(count, 1 / count)))  # type: ignore[attr-defined]
 
     def decided(self, row: np.ndarray) -> Frame:
         """An architecture in which all is decided."""

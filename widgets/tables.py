@@ -4,17 +4,18 @@ Everything is escaped; colours are those of the page.
 """
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
+from jaxtyping import Float
 from nagkit_widgets.sampling import Snapshot
 from nagkit_widgets.settings import fitted
 from nagkit_widgets.sources import HERE, OWN, benchmark, learned, parts
 
 from nagkit.benchmarks import TABLES
 from nagkit.figures import safe
-from nagkit.metrics import headings
+from nagkit.metrics import Metric, headings
 from nagkit.report import Estimate
 from nagkit.space import Architecture
 from nagkit.spaces.skeleton import MICRO
@@ -27,19 +28,19 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
         return ""
     tokens, settings = snapshot.tokens[places], snapshot.settings
     heads, columns = ["rank"], [[str(rank) for rank in range(1, len(places) + 1)]]
-    for metric, values in zip(snapshot.front.metrics, snapshot.values[places].T, strict=True):
+    for metric, column in zip(snapshot.front.metrics, snapshot.values[places].T, strict=True):
         name, unit = safe(metric.name.replace("_", " ")), safe(metric.unit)
         if learned(settings.table, metric.name) and not snapshot.evaluated:
             spread = fitted(settings.table, metric.name, settings.labels, settings.seed).predict(tokens)[1]
             heads.append(f"{name}, predicted ({unit})")
-            columns.append([f"{value:.2f} ± {doubt:.2f}" for value, doubt in zip(values, spread, strict=True)])
+            columns.append([f"{value:.2f} ± {doubt:.2f}" for value, doubt in zip(column, spread, strict=True)])
             if metric.name != HERE and not settings.table.startswith(OWN):  # which no table knows
                 looked_up = benchmark(settings.table).look_up(tokens, metric.name)
                 heads.append(f"{name}, looked up ({unit})")
                 columns.append([f"{value:.2f}" if np.isfinite(value) else "unknown" for value in looked_up])
         else:
             heads.append(safe(headings([metric])[0].replace("_", " ")))
-            columns.append([f"{value:.4g}" for value in values])
+            columns.append([f"{value:.4g}" for value in column])
     heads.append("architecture")
     columns.append([_code(snapshot.space.decode(row).text) for row in tokens])
     head = "".join(f"<th scope='col'>{text}</th>" for text in heads)
@@ -61,8 +62,8 @@ def comparison(held: Snapshot, now: Snapshot) -> str:
         if metric not in now.front.metrics:
             continue
         for said, of in (("mean", np.nanmean), ("best", np.nanmax if metric.sign > 0 else np.nanmin)):
-            values = [f"{of(each.values[:, place]):.4g}" if len(each.tokens) else "" for each in (held, now)]
-            rows.append((f"{said} {metric.name.replace('_', ' ')} ({metric.unit})", *values))
+            told = [f"{of(each.values[:, place]):.4g}" if len(each.tokens) else "" for each in (held, now)]
+            rows.append((f"{said} {metric.name.replace('_', ' ')} ({metric.unit})", *told))
     head = "".join(f"<th scope='col'>{text}</th>" for text in ("", "held", "now"))
     body = "".join(f"<tr><th scope='row'>{safe(a)}</th><td>{safe(b)}</td><td>{safe(c)}</td></tr>" for a, b, c in rows)
     caption = "Held and present settings, with the same noise"
@@ -85,16 +86,16 @@ def standings(figures: Mapping[tuple[str, str], Estimate]) -> str:
     return f"<div class='nagkit scroll'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
-def hover(snapshot: Snapshot) -> list[str]:
-    """What the pointer finds on each dot."""
-    metrics = snapshot.front.metrics
-    return [
-        f"{snapshot.space.decode(row).text}: "
-        + ", ".join(
-            f"{m.name.replace('_', ' ')} {value:.4g} {m.unit}" for m, value in zip(metrics, values, strict=True)
-        )
-        for row, values in zip(snapshot.tokens, snapshot.values, strict=True)
-    ]
+def values(metrics: Sequence[Metric], of: Sequence[float] | Float[np.ndarray, "k"]) -> str:
+    """The values of one architecture, each with its name and unit."""
+    pairs = zip(metrics, of, strict=True)
+    return ", ".join(f"{metric.name.replace('_', ' ')} {value:.4g} {metric.unit}" for metric, value in pairs)
+
+
+def hover(snapshot: Snapshot, first: int = 0) -> list[str]:
+    """What the pointer finds on each dot, from the first of these on."""
+    rows = zip(snapshot.tokens[first:], snapshot.values[first:], strict=True)
+    return [f"{snapshot.space.decode(row).text}: {values(snapshot.front.metrics, of)}" for row, of in rows]
 
 
 def code(table: str, architecture: Architecture) -> str:

@@ -18,6 +18,8 @@ STYLE = """<style>
 .nagkit .refused { border-left: 4px solid #D55E00; padding: 2px 8px; white-space: pre-wrap; }
 .nagkit th { white-space: normal; min-width: 105px; vertical-align: bottom; line-height: 1.2; }
 .nagkit .scroll { overflow-x: auto; }
+.nagkit-panel :focus-visible { outline: 2px solid var(--jp-ui-font-color1, currentColor); outline-offset: 2px; }
+@media (prefers-reduced-motion: reduce) { .nagkit-panel * { transition: none !important; animation: none !important; } }
 </style>"""
 
 

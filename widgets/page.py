@@ -1,0 +1,13 @@
+"""The page that shows a panel: sliders get names for screen readers, and whether motion is unwelcome is known here."""
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+
+class Page(anywidget.AnyWidget):
+    """Nothing to see; ``calm`` is true where the reader's system asks for less motion."""
+
+    _esm = Path(__file__).parent / "page.js"
+    calm = traitlets.Bool(False).tag(sync=True)
