@@ -135,7 +135,7 @@ class _Sheet:
             ends = {"x0": round(left, 4), "x1": round(left + share * STRIP, 4)}
             left += share * STRIP
             colour = None if symbol == DEAD else look(symbol).colour
-            line = {"width": 2, "color": "#000000"} if symbol == marked else {"width": 0}
+            line = {"width": 2, "color": "#000000"} if symbol == marked else {"width": 0.8, "color": GREY}
             self._add(thick | ends | {"fillcolor": colour or PALE, "line": line})
 
     def write(self, x: float, y: float, text: str, hover: str, away: float = 0.0) -> None:
