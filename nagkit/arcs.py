@@ -16,7 +16,7 @@ from nagkit.diffusion.masked import Frame
 from nagkit.errors import ArgumentError
 from nagkit.figures import GREY, LEGEND, VERMILION, Picture, page, safe, titled
 from nagkit.growth import Growth
-from nagkit.looks import look
+from nagkit.looks import lined, look
 from nagkit.motifs import DEAD, SLOTS, Motifs
 from nagkit.space import UNDECIDED, SearchSpace
 
@@ -135,7 +135,7 @@ class _Sheet:
             ends = {"x0": round(left, 4), "x1": round(left + share * STRIP, 4)}
             left += share * STRIP
             colour = None if symbol == DEAD else look(symbol).colour
-            line = {"width": 2, "color": "#000000"} if symbol == marked else {"width": 0}
+            line = {"width": 2, "color": "#000000"} if symbol == marked else {"width": 0.8, "color": GREY}
             self._add(thick | ends | {"fillcolor": colour or PALE, "line": line})
 
     def write(self, x: float, y: float, text: str, hover: str, away: float = 0.0) -> None:
@@ -213,8 +213,9 @@ def _legend(space: SearchSpace) -> list[dict[str, Any]]:
     slots = [*growth.edges.values(), *growth.ops.values()]
     kinds = [space.slots[slot].symbols for slot in slots if len(space.slots[slot].symbols) > 2]
     common = {"type": "scatter", "mode": "markers", "x": [None], "y": [None], "hoverinfo": "skip"}
+    box = {"symbol": "square", "size": 11, "line": {"width": 1, "color": GREY}}
     return [
-        common | {"name": look(symbol).label, "marker": {"symbol": "square", "size": 11, "color": colour or PALE}}
+        common | {"name": look(symbol).label, "marker": box | {"color": colour or PALE}}
         for symbol in dict.fromkeys(symbol for symbols in kinds for symbol in symbols)
         for colour in [look(symbol).colour]
     ]
@@ -278,7 +279,7 @@ class _Growing:
         there, labels = bool(self.row[slot]), len(self.space.slots[slot].symbols) > 2
         likely = float(self.odds[slot][1:].sum())
         width = THIN + (BROAD - THIN) * (likely if now else 0.25)
-        colour = (look(self.chosen(slot)).colour or GREY) if there and labels else BLUE if there else GREY
+        colour = lined(look(self.chosen(slot)).colour or GREY) if there and labels else BLUE if there else GREY
         line = {"width": width, "color": colour, "dash": "solid" if there else "dot"}
         sheet.arc(v, w, line, 1.0 if there else FAINT)
         if now and not labels:
@@ -375,7 +376,7 @@ class _Preferred:
         labels = len(self.shares.keys() - set(self.absent)) > 1
         share = sum(share for symbol, share in self.shares.items() if symbol not in self.absent)
         preferred = GREY if not self.certain else VERMILION if self.lift > 1 else BLUE
-        colour = (look(self.said).colour or GREY) if labels and self.said not in self.absent else preferred
+        colour = lined(look(self.said).colour or GREY) if labels and self.said not in self.absent else preferred
         line = {"width": THIN + (BROAD - THIN) * share, "color": GREY if self.said == DEAD else colour}
         sheet.arc(v, w, line | {"dash": "solid" if share >= 0.5 else "dash"}, max(share, FAINT))
         self.write(sheet, (v + w) / 2, w - v)

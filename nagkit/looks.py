@@ -3,6 +3,7 @@
 Colours are those of Okabe & Ito (2008).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nagkit.figures import GREY, safe
@@ -52,7 +53,7 @@ LOOKS = {
 # Blocks of MobileNetV3: the kernel is the colour, the expansion the outline.
 LOOKS |= {
     f"k{kernel}e{expansion}": Look(f"k{kernel}e{expansion}", colour, dash, width)
-    for kernel, colour in ((3, "#56B4E9"), (5, "#009E73"), (7, "#0072B2"))
+    for kernel, colour in ((3, "#F0E442"), (5, "#56B4E9"), (7, "#0072B2"))  # each darker, in grey too
     for expansion, dash, width in ((3, "dash", 1.0), (4, "solid", 1.5), (6, "solid", 3.0))
 }
 PLAIN = ("input", "input before", "output", "sum", "concatenation")  # nodes that are no choice of an architecture
@@ -79,10 +80,23 @@ def darker(colour: str) -> str:
     return "#" + "".join(f"{round(channel * 0.55):02x}" for channel in _channels(colour))
 
 
+def _luminance(channels: Sequence[float]) -> float:
+    """From 0, black, to 1, white (WCAG 2.2, relative luminance)."""
+    linear = [(c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def lined(colour: str) -> str:
+    """The colour of a line of this colour, darker where it would not read on white: its contrast is 3 there."""
+    channels: list[float] = [*_channels(colour)]
+    while 1.05 / (_luminance(channels) + 0.05) < 3:
+        channels = [0.98 * channel for channel in channels]
+    return "#" + "".join(f"{int(channel):02x}" for channel in channels)
+
+
 def ink_on(colour: str | None) -> str:
     """Black or white, whichever reads better on the colour; mid-grey where the page shows through."""
     if colour is None:
         return GREY
-    linear = [(c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _channels(colour)]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]  # WCAG 2.2, relative luminance
+    luminance = _luminance(_channels(colour))
     return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"

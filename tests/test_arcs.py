@@ -85,7 +85,7 @@ def test_strips_hold_the_odds_and_mark_the_choice():
     parts = [s for s in shown.layout["shapes"] if s["type"] == "rect" and s["xref"] == "x"][1:]  # without the ground
     widths = np.array([part["x1"] - part["x0"] for part in parts])
     np.testing.assert_allclose(widths / widths.sum(), frames(CELLS)[0].probability[0, 0], atol=1e-3)
-    assert [part["line"]["width"] > 0 for part in parts] == [symbol == answer[0] for symbol in range(5)]
+    assert [part["line"]["width"] > 1 for part in parts] == [symbol == answer[0] for symbol in range(5)]
 
 
 @SPACES

@@ -1,12 +1,16 @@
-"""A DAG that comes into being is drawn smoothly: by the studio's figure and its worker, one frame in flight."""
+"""A DAG that comes into being is drawn smoothly: by the studio's figure and its worker, one frame in flight.
+
+What is limited is the time of the processor in kernel and page together, which holds while other work runs, too.
+"""
 
 import os
+import re
 
 import nbformat
 import pytest
 
-SECONDS = int(os.environ.get("NAGKIT_SMOOTH_SECONDS", "6"))
-LEAST = 10  # frames a second
+SECONDS, LEAST = 6, 10  # of drawing, and frames a second
+BUSY = "Performance.getMetrics"
 PREPARE = """
 import itertools, time
 import ipywidgets, numpy as np
@@ -29,12 +33,12 @@ drawn = []
 """
 SHOW = """
 def draw(frame):
-    drawn.append(time.monotonic())
+    drawn.append((time.monotonic(), time.process_time()))
     stage.show(frame_figure(space, *frame, axis="2"), f"frame {len(drawn)}")
 
 def tell():
-    seconds = drawn[-1] - drawn[0]
-    said.value = f"drawn {(len(drawn) - 1) / seconds:.1f} frames a second"
+    seconds, busy = (last - first for first, last in zip(drawn[0], drawn[-1]))
+    said.value = f"drawn {len(drawn) - 1} frames in {seconds:.2f} seconds of which the kernel worked {busy:.2f}"
 
 def items():
     end = time.monotonic() + SECONDS
@@ -68,8 +72,21 @@ def test_ten_frames_a_second_of_a_graph_with_twenty_nodes_or_so(open_notebook, t
     opened.run_all()
     page = opened.page
     page.wait_for_selector(".js-plotly-plot .plot-container", timeout=60_000)
+    inside = page.context.new_cdp_session(page)
+    inside.send("Performance.enable", {"timeDomain": "threadTicks"})  # of the processor, whatever else runs
+    before = busy(inside)
     page.locator("button.jupyter-button", has_text="Draw").click()
-    told = page.locator(".widget-label", has_text="frames a second")
+    told = page.locator(".widget-label", has_text="drawn")
     told.wait_for(timeout=(SECONDS + 60) * 1000)
-    print(told.inner_text(), "with the loads", os.getloadavg())
-    assert float(told.inner_text().split()[1]) >= LEAST
+    frames, seconds, kernel = map(float, re.findall(r"[\d.]+", told.inner_text()))
+    page_alone = busy(inside) - before
+    print(
+        f"{frames / seconds:.1f} frames/s; a frame: kernel {kernel / frames:.3f}, page {page_alone / frames:.3f} CPU-s;"
+    )
+    print("load", os.getloadavg())
+    assert (kernel + page_alone) / frames <= 1 / LEAST, "seconds of the processor for a frame"
+
+
+def busy(inside):
+    """Seconds of the processor that the page has taken."""
+    return {each["name"]: each["value"] for each in inside.send(BUSY)["metrics"]}["TaskDuration"]
