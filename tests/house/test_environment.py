@@ -12,7 +12,6 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 NEVER_IMPORTED = {
-    "anywidget": "the live figures of plotly are anywidgets",
     "jupyterlab": "the place where notebooks are open",
 }
 

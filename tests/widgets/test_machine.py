@@ -101,14 +101,14 @@ def test_the_slider_runs_over_all_cells():
 
 
 def test_a_later_studio_finds_what_was_timed():
-    opened().machine.time.click()
+    opened().panel.machine.time.click()
     timed_anew()  # as in a new process
     for table in (EMBEDDED, "digits/hard8"):  # of the same networks
-        assert "This machine" in dict(Studio(table=table).controls.device.options)
+        assert "This machine" in dict(Studio(table=table).panel.controls.device.options)
     low, high = settings(table=EMBEDDED).span(HERE)
     again = Studio(table=EMBEDDED, limits=((HERE, (low + high) / 2),))
-    assert again.controls.device.value == HERE
-    assert dict(again.controls.settings.limits).keys() == {HERE}
+    assert again.panel.controls.device.value == HERE
+    assert dict(again.panel.controls.settings.limits).keys() == {HERE}
 
 
 def test_the_limit_on_another_device_stays_when_this_machine_becomes_known():
@@ -177,7 +177,7 @@ def test_while_it_is_timed_architectures_can_be_generated():
 
 
 def test_settings_with_the_limit_can_be_copied():
-    opened().machine.time.click()
+    opened().panel.machine.time.click()
     low, high = settings(table=EMBEDDED).span(HERE)
     given = Settings(table=EMBEDDED, limits=((HERE, (low + high) / 2),))
     assert str(replace(given, seed=3).guidance().constraints[0]).startswith(f"{HERE} ≤ ")

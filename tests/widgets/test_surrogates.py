@@ -91,7 +91,7 @@ def test_axes_go_on_to_where_no_single_change_helps(table):
     assert low <= known(table, GOALS[table]).min()
     assert high >= known(table, GOALS[table]).max()
     if table == MOBILE:  # beyond all random ones, where guidance leads
-        *_, last = Studio(table=table, samples=16, strength=12.0).stage.figure.layout.yaxis.range
+        *_, last = Studio(table=table, samples=16, strength=12.0).panel.stage.figure.layout.yaxis.range
         assert known(table, "accuracy").max() < high < last
 
 
