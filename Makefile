@@ -13,8 +13,15 @@ ifeq ($(DISPLAY)$(WAYLAND_DISPLAY)$(filter Darwin,$(shell uname)),)
 LAB_FLAGS += --no-browser
 endif
 
+# Cells appear as they are ready, the kernel of a visitor who has left ends after ten minutes, and the page may not ask
+# for what Voila's template would fetch from elsewhere: icons that it has already.
+APP_FLAGS := --template=lab --progressive_rendering=True --MappingKernelManager.cull_idle_timeout=600
+HERE_ONLY := default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: ws: wss:
+APP_FLAGS += --Voila.tornado_settings="{'headers': {'Content-Security-Policy': \"$(HERE_ONLY)\"}}"
+APP_FLAGS += $(filter --no-browser,$(LAB_FLAGS))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup studio test fast reproduce check notebooks docs screenshots report benchmark clean
+.PHONY: help setup studio app test fast reproduce check notebooks docs screenshots report benchmark clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -35,6 +42,9 @@ $(STAMP):
 
 studio: $(STAMP)  ## open the studio in JupyterLab; ARGS=--no-browser only prints its address
 	$(RUN) jupyterlab $(LAB_FLAGS) $(ARGS)
+
+app: $(STAMP)  ## serve the studio alone, without cells and code, to any number of visitors
+	$(RUN) voila notebooks/studio.ipynb $(APP_FLAGS) $(ARGS)
 
 test: $(STAMP)  ## run all tests
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup --max-worker-restart 0 $(ARGS)

@@ -2,6 +2,9 @@
 
 import re
 
+from axe_playwright_python.sync_playwright import Axe
+
+SERIOUS = {"serious", "critical"}
 PICTURE = ".js-plotly-plot"
 DOTS = f"() => document.querySelector('{PICTURE}').data[2].y.map(Number)"
 SENTENCES = "() => [...document.querySelectorAll('.nagkit .said')].map(e => e.textContent)"
@@ -42,3 +45,9 @@ def choose(page, name, option):
 def handle(page, name):
     """The handle of a slider."""
     return page.locator(".widget-slider", has=page.get_by_text(name, exact=True)).locator(".noUi-handle")
+
+
+def faults(page, where):
+    """The serious faults that axe-core finds within an element."""
+    found = Axe().run(page, context={"include": [[where]]}).response["violations"]
+    return [(each["id"], each["nodes"][0]["html"][:300]) for each in found if each["impact"] in SERIOUS]

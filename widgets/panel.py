@@ -21,6 +21,7 @@ from nagkit_widgets.exports import Kept
 from nagkit_widgets.machine import Machine
 from nagkit_widgets.names import Names, Saved
 from nagkit_widgets.page import Page
+from nagkit_widgets.parallel import Parallel
 from nagkit_widgets.progress import Progress
 from nagkit_widgets.sampling import Snapshot, blank, generated
 from nagkit_widgets.searching import searched
@@ -51,7 +52,7 @@ class Panel(ipw.VBox):
         front, spans = self._axes(initial)
         self.stage = Stage(front, spans, self._blank(), self._choose, self._brush)
         self.worker: Worker[Snapshot] = Worker(self._draw, self._ended, self.stage.busy, PACE)
-        self.page = Page()
+        self.page, self.parallel = Page(), Parallel()
         self.machine = Machine(lambda: self.controls.ground, self._timed)
         self.tray = Tray(self._chosen, self._selected, self._front)
         self.names = Names(folder, self._saved, self._reopen)
@@ -256,7 +257,7 @@ class Panel(ipw.VBox):
             self._before = None
         elif kept.done == kept.total:
             self._before = kept.values
-        self.stage.clear_ring()
+        self.stage.clear()
         self.progress.begin(snapshot.total, snapshot.done)
 
     @staticmethod
@@ -300,6 +301,7 @@ class Panel(ipw.VBox):
             how = "Stopped after" if self.worker.stopped or kept.done < kept.total else did
             self._say(f"{how} {len(kept.tokens)} architectures. {self._result(kept)}")
         if kept is not None:
+            self.parallel.show(kept)
             self.best.value, held = tables.best(kept), self.comparison.last
             self.compared.value = "" if held is None else tables.comparison(held, kept)
             rows = kept.ranked()[:OFFERED].tolist()
@@ -309,7 +311,7 @@ class Panel(ipw.VBox):
     def _result(self, snapshot: Snapshot) -> str:
         """What the right picture shows, in words, and what lies beyond its axes."""
         beyond = self.stage.beyond(snapshot.values)
-        rest = f" {beyond} lie outside the axes; a double click on the picture shows them." if beyond else ""
+        rest = f" {beyond} lie outside the axes; Autoscale, above the picture, shows them." if beyond else ""
         return f"{snapshot.distinct} distinct. {snapshot.front.sentence()}{rest}"
 
     def _show(self, kept: Snapshot, row: int) -> None:
@@ -385,16 +387,6 @@ class Panel(ipw.VBox):
     def _panel(self) -> list[ipw.Widget]:
         line = ipw.Layout(align_items="center", flex_flow="row wrap")
         buttons = ipw.HBox([self.generate, self.stop, self.comparison.box, self.progress], layout=line)
-        return [
-            *(ipw.HTML(STYLE), self.page, self.controls.box(), buttons, self.status, self.machine.box()),
-            *(
-                self.stage.figure,
-                self.sentence,
-                self.compared,
-                self.best,
-                self.picked,
-                self.code,
-                self.tray,
-                self.names,
-            ),
-        ]
+        steered = [self.controls.box(), buttons, self.status, self.machine.box()]
+        drawn = [self.stage.figure, self.sentence, self.parallel, self.compared, self.best, self.picked, self.code]
+        return [ipw.HTML(STYLE), self.page, *steered, *drawn, self.tray, self.names]

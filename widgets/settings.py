@@ -40,13 +40,13 @@ STRENGTH, EFFECTIVE = (0.0, 20.0), (1.0, 10_000.0)  # these and the next are wha
 LABELLED, SAMPLES, SEED = (20, 1000), (8, 1000), (0, 2**31 - 1)
 BUDGET = (10, 1000)
 DIFFUSION = "diffusion"
-SYSTEMS = {  # of which all but the first are searches, here with the papers that they go back to
-    DIFFUSION: "Guided diffusion (DiffusionNAG)",
-    "latent": "Latent variables and a surrogate (AG-Net)",
-    "policy": "A law that grows graphs (GraphPNAS)",
-    "supernet": "Shared weights first (TND-NAS)",
+SYSTEMS = {  # of which all but the first are searches, here after the papers that they go back to
+    DIFFUSION: "DiffusionNAG: guided diffusion",
+    "latent": "AG-Net: latent variables",
+    "policy": "GraphPNAS: a law of graphs",
+    "supernet": "TND-NAS: shared weights",
     "bayesian": "Bayesian search",
-    "guided": "Bayesian search over guided samples",
+    "guided": "Bayesian, guided samples",
     "evolution": "Regularised evolution",
     "local": "Local search",
     "random": "Random search",

@@ -48,8 +48,11 @@ class Stage:
         self.figure._config = {**self.figure._config, **CONFIG}
         self.figure.data[GENERATED].on_click(self._point)
         self.figure.data[GENERATED].on_selection(self._brush)
+        for writing in (LABELS, HELD):  # there is nothing to select in a DAG
+            self.figure.data[writing].on_selection(lambda _, points, __: points.point_inds and self._unselect())
         self._clicked, self._brushed = clicked, brushed
         self._rows: list[int] = []
+        self._selected = False  # whether anything was drawn around
         self._beside: dict[str, Any] = {"shapes": [], "annotations": []}  # the DAG of the held settings
 
     def busy(self) -> bool:
@@ -114,10 +117,16 @@ class Stage:
         self._resend()
         return picture.sentence
 
-    def clear_ring(self) -> None:
-        """No dot is chosen any more."""
+    def clear(self) -> None:
+        """No dot is chosen or selected any more."""
         if len(self.figure.data[CHOSEN].x or ()):
             self.figure.plotly_restyle({"x": [[]], "y": [[]]}, CHOSEN)
+        if self._selected:
+            self._unselect()
+
+    def _unselect(self) -> None:
+        self._selected = False
+        self.figure.plotly_update({"selectedpoints": None}, {"selections": []})
 
     def set_axes(self, front: Front, spans: Sequence[Span]) -> None:
         """Name the axes and fix them over these spans, so that what moves is the architectures."""
@@ -137,6 +146,7 @@ class Stage:
         self.figure.send_state(["_widget_data", "_widget_layout"])
 
     def _brush(self, _: Any, points: Any, __: Any) -> None:
+        self._selected = True
         self._brushed([self._rows[place] for place in points.point_inds])
 
     def _point(self, _: Any, points: Any, __: Any) -> None:
@@ -176,4 +186,10 @@ def _shared(right: dict[str, Any], left: dict[str, Any], axes: dict[str, dict[st
         layout[f"yaxis{other}"] = {**left["yaxis2"], "anchor": f"x{other}"}
     layout["legend"] = {**right["legend"], "x": ALONE["xaxis"][0]}
     margin = {"l": 8, "r": 16, "t": 36, "b": 52}
-    return layout | {"autosize": True, "height": 480, "margin": margin, "annotations": [_caption("")]}
+    return layout | {
+        "autosize": True,
+        "dragmode": "select",
+        "height": 480,
+        "margin": margin,
+        "annotations": [_caption("")],
+    }

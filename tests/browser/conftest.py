@@ -3,18 +3,18 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 CHECKOUT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -79,6 +79,33 @@ def jupyter(jupyter_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     settings = home / "config" / "labconfig" / "page_config.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps({"disabledExtensions": {NEWS: True}}))
+    port = _free_port()
+    command = [
+        *("jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
+        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
+        *("--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={jupyter_root}"),
+    ]
+    with _served(command, home, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the studio as ``make app`` serves it, from a copy of its notebook."""
+    home = tmp_path_factory.mktemp("app")
+    notebook = shutil.copy(CHECKOUT / "notebooks" / "studio.ipynb", home)
+    told = subprocess.run(["make", "--dry-run", "app"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    (line,) = (line for line in told.stdout.splitlines() if " -m voila " in line)
+    _, _, *flags = (word for word in shlex.split(line.partition(" -m ")[2]) if word != "--no-browser")
+    port = _free_port()
+    command = ["voila", notebook, *flags, "--no-browser", "--Voila.ip=127.0.0.1", f"--port={port}"]
+    with _served(command, home, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def _served(command: list[str], home: Path, port: int) -> Iterator[None]:
+    """A server, a module of Python with its arguments, from when it can be reached; its settings are under ``home``."""
     folders = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -88,17 +115,14 @@ def jupyter(jupyter_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "IPYTHONDIR": "ipython",
     }
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **{key: str(home / name) for key, name in folders.items()}}
-    port = _free_port()
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
-        *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
-        *("--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={jupyter_root}"),
-    ]
     log = home / "server.log"
     with log.open("w") as written:
-        server = subprocess.Popen(command, env=environment, stdout=written, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command], env=environment, stdout=written, stderr=subprocess.STDOUT
+        )
     try:
-        yield _answering(f"http://127.0.0.1:{port}", server, log)
+        _wait_for(port, server, log)
+        yield
     finally:
         server.terminate()
         server.wait(30)
@@ -110,13 +134,13 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _answering(address: str, server: subprocess.Popen, log: Path) -> str:
+def _wait_for(port: int, server: subprocess.Popen, log: Path) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api/status"):  # noqa: S310
-            return address
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
         time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+    pytest.fail(f"The server did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")
@@ -139,21 +163,37 @@ def outside() -> list[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, outside: list[str]) -> Iterator[Page]:
-    """A fresh page that notes in ``outside`` whatever leaves the machine, and prints errors, for when a test fails."""
+def new_page(browser: Browser, outside: list[str]) -> Iterator[Callable[[], Page]]:
+    """Opens pages, each as of another visitor; what leaves the machine is noted in ``outside``."""
+    contexts = []
 
     def note(request_or_socket) -> None:
         if not request_or_socket.url.startswith(LOCAL):
             outside.append(request_or_socket.url)
 
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    context.on("request", note)
-    page = context.new_page()
-    page.on("websocket", note)
-    page.on("pageerror", lambda fault: print("Error in the page:", fault))
-    page.on("console", lambda said: said.type == "error" and print("Console of the page:", said.text))
-    yield page
-    context.close()
+    def forget(request: Request) -> None:
+        if request.failure == "csp":  # the page's own rules kept it in
+            outside.remove(request.url)
+
+    def opened() -> Page:
+        contexts.append(browser.new_context(viewport={"width": 1400, "height": 1000}))
+        contexts[-1].on("request", note)
+        contexts[-1].on("requestfailed", forget)
+        page = contexts[-1].new_page()
+        page.on("websocket", note)
+        page.on("pageerror", lambda fault: print("Error in the page:", fault))
+        page.on("console", lambda said: said.type == "error" and print("Console of the page:", said.text))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_page: Callable[[], Page]) -> Page:
+    """A fresh page that notes in ``outside`` whatever leaves the machine, and prints errors, for when a test fails."""
+    return new_page()
 
 
 @pytest.fixture

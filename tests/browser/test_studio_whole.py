@@ -7,13 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from nagkit_widgets.sampling import generated
 from nagkit_widgets.settings import Settings
 
-from pages import DOTS, PICTURE, button, choose, handle, options, said, said_anywhere
+from pages import DOTS, PICTURE, button, choose, faults, handle, options, said, said_anywhere
 
-SERIOUS = {"serious", "critical"}
 HEARD = """name => new Promise(heard => {
     const area = document.querySelector('.nagkit .said').closest('.jupyter-widgets');
     const press = [...document.querySelectorAll('button.jupyter-button')].find(b => b.innerText.trim() === name);
@@ -34,6 +32,11 @@ FLOOD = """([events, last]) => {
     for (let i = 0; i < events; i++) inner.set((i * 7) % 40 / 2);
     inner.set(last);
 }"""
+TRAY = "() => document.querySelectorAll('select[multiple]')[1].options.length"
+UNSELECTED = f"""() => {{
+    const plot = document.querySelector('{PICTURE}');
+    return !plot.data[2].selectedpoints && !plot.querySelector('.selectionlayer path');
+}}"""
 FIRST_FRAME = """() => new Promise(drawn => {
     const plot = document.querySelector('.js-plotly-plot');
     const began = performance.now();
@@ -42,12 +45,6 @@ FIRST_FRAME = """() => new Promise(drawn => {
     const inner = slider.querySelector('.noUi-target').noUiSlider;
     inner.set(Number(inner.get()) > 10 ? 3 : 15);
 })"""
-
-
-def faults(page, where):
-    """The serious faults that axe-core finds within an element."""
-    found = Axe().run(page, context={"include": [[where]]}).response["violations"]
-    return [(each["id"], each["nodes"][0]["html"][:300]) for each in found if each["impact"] in SERIOUS]
 
 
 def downloaded(page, name):
@@ -65,6 +62,16 @@ def moved(page, name, key):
     changed = f"before => JSON.stringify(({DOTS})()) !== JSON.stringify(before)"
     page.wait_for_function(changed, arg=before, timeout=60_000)
     said(page, "Generated")
+
+
+def brush(page):
+    """Draw a box around all dots."""
+    page.locator(PICTURE).first.scroll_into_view_if_needed()
+    box = page.locator(f"{PICTURE} .nsewdrag[data-subplot=xy]").first.bounding_box()
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] - 3, steps=8)
+    page.mouse.up()
 
 
 def opens(page, table):
@@ -90,6 +97,13 @@ def generates(page):
     page.get_by_label("Objectives", exact=True).select_option(["val_accuracy", "params"])
     page.wait_for_function(f"() => document.querySelector('{PICTURE}').layout.xaxis.title.text.startsWith('params')")
     said(page, "Generated")
+    count = page.locator(PICTURE).count()
+    page.get_by_label("Objectives", exact=True).select_option(["val_accuracy", "params", "flops"])
+    page.get_by_text("architectures with known values over 3 axes").wait_for()
+    page.wait_for_function(f"count => document.querySelectorAll('{PICTURE}').length === count", arg=count + 1)
+    page.get_by_label("Objectives", exact=True).select_option(["val_accuracy", "params"])
+    page.wait_for_function(f"count => document.querySelectorAll('{PICTURE}').length === count", arg=count)
+    said(page, "Generated")
 
 
 def compares(page):
@@ -108,8 +122,18 @@ def collects(page):
     choose(page, "Show", options(page, "Show")[1])
     button(page, "Keep the chosen").click()
     said_anywhere(page, "1 more in the tray")
+    brush(page)
+    said(page, f"{len(page.evaluate(DOTS))} architectures selected")
+    button(page, "Keep the selected").click()
+    page.wait_for_function(f"() => ({TRAY})() > 1")
+    distinct = page.evaluate(TRAY)
+    assert page.evaluate(UNSELECTED) is False
+    button(page, "Generate").click()  # another batch: what was drawn around is of the one before
+    page.wait_for_function(UNSELECTED)
+    said(page, "Generated")
     button(page, "Keep the front").click()
-    page.wait_for_function("() => document.querySelectorAll('select[multiple]')[1].options.length > 1")
+    page.wait_for_timeout(500)
+    assert page.evaluate(TRAY) == distinct  # the front was among them
     choose(page, "as", "CSV")
     button(page, "Make the file").click()
     kept = pd.read_csv(downloaded(page, "architectures.csv"))
@@ -180,7 +204,7 @@ def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, out
     said(page, "Generating")
     heard["sampling"] = page.evaluate(HEARD, "Stop")
     said(page, "Stopped")
-    choose(page, "System", "Latent variables and a surrogate (AG-Net)")
+    choose(page, "System", "AG-Net: latent variables")
     said(page, "Press Search")
     page.evaluate(SET, ["Budget", 500])
     said(page, "Press Search: 500")

@@ -271,3 +271,14 @@ def test_a_cell_that_asks_while_work_runs_gets_its_end_and_never_a_row_of_before
 
     monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
     asyncio.run(main())
+
+
+def test_more_than_two_objectives_are_drawn_on_an_axis_each_and_two_are_not():
+    panel = Studio(objectives=("val_accuracy", "params", "flops"), samples=16).panel
+    panel.generate.click()
+    drawn, said = panel.parallel.children
+    names = [text.split("<br>")[0] for text in drawn.layout.xaxis.ticktext]
+    assert names == ["val accuracy", "params", "flops"]
+    assert "16 architectures" in said.value and "3 axes" in said.value
+    panel.controls.objectives.value = ("val_accuracy", "params")
+    assert panel.parallel.children == ()

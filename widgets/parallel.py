@@ -1,0 +1,27 @@
+"""Parallel coordinates under the picture of the front, for more metrics than a picture has axes."""
+
+import ipywidgets as ipw
+import numpy as np
+import plotly.graph_objects as go
+from nagkit_widgets.sampling import Snapshot
+from nagkit_widgets.text import sentence
+
+from nagkit.parallel import parallel_figure
+
+
+class Parallel(ipw.VBox):
+    """Nothing for two metrics; for more, one upright axis for each and a line for each architecture."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw what was generated; what was drawn before goes."""
+        before, self.children = self.children, self._drawn(snapshot)
+        for each in before:
+            each.close()
+
+    @staticmethod
+    def _drawn(snapshot: Snapshot) -> list[ipw.Widget]:
+        front = snapshot.front
+        if len(front.metrics) < 3 or not np.isfinite(snapshot.values).all(1).any():
+            return []
+        picture = parallel_figure(front, snapshot.values)
+        return [go.FigureWidget(picture.data, picture.layout), ipw.HTML(sentence(picture.sentence))]
