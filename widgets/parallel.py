@@ -12,14 +12,19 @@ from nagkit.parallel import parallel_figure
 class Parallel(ipw.VBox):
     """Nothing for two metrics; for more, one upright axis for each and a line for each architecture."""
 
+    def __init__(self) -> None:
+        self._drawn: list[ipw.Widget] = []
+        super().__init__()
+
     def show(self, snapshot: Snapshot) -> None:
         """Draw what was generated; what was drawn before goes."""
-        before, self.children = self.children, self._drawn(snapshot)
-        for each in before:
+        for each in self._drawn:
             each.close()
+        self._drawn = self._pictures(snapshot)
+        self.children = self._drawn
 
     @staticmethod
-    def _drawn(snapshot: Snapshot) -> list[ipw.Widget]:
+    def _pictures(snapshot: Snapshot) -> list[ipw.Widget]:
         front = snapshot.front
         if len(front.metrics) < 3 or not np.isfinite(snapshot.values).all(1).any():
             return []

@@ -49,7 +49,7 @@ class Stage:
         self.figure.data[GENERATED].on_click(self._point)
         self.figure.data[GENERATED].on_selection(self._brush)
         for writing in (LABELS, HELD):  # there is nothing to select in a DAG
-            self.figure.data[writing].on_selection(lambda _, points, __: points.point_inds and self._unselect())
+            self.figure.data[writing].on_selection(self._withdraw)
         self._clicked, self._brushed = clicked, brushed
         self._rows: list[int] = []
         self._selected = False  # whether anything was drawn around
@@ -93,7 +93,8 @@ class Stage:
         """Make room for a second DAG, or take it back."""
         self._beside = {"shapes": [], "annotations": []}
         shares = BESIDE if comparing else ALONE
-        self.figure.plotly_relayout({f"{axis}.domain": share for axis, share in shares.items()})
+        moved = {f"{axis}.domain": share for axis, share in shares.items()}
+        self.figure.plotly_relayout(moved | {"legend.x": shares["xaxis"][0]})
         self.figure.plotly_restyle({"x": [[]], "y": [[]], "text": [[]], "visible": comparing}, HELD)
         self.figure.plotly_restyle({"name": "held" if comparing else "before"}, BEFORE)
         self._resend()
@@ -148,6 +149,10 @@ class Stage:
     def _brush(self, _: Any, points: Any, __: Any) -> None:
         self._selected = True
         self._brushed([self._rows[place] for place in points.point_inds])
+
+    def _withdraw(self, _: Any, points: Any, __: Any) -> None:
+        if points.point_inds:
+            self._unselect()
 
     def _point(self, _: Any, points: Any, __: Any) -> None:
         if points.point_inds:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from nagkit.report import report
+from pages import PICTURE, button, choose, handle, said
 
 FOLDER = Path(__file__).parents[2] / "notebooks" / "images"
 DRAWN = "() => [...document.querySelectorAll('figure')].every(figure => figure.querySelector('.main-svg'))"
@@ -33,6 +34,60 @@ def ended(page):
     """The live view says that everything has ended."""
     said = "() => document.querySelector('.nagkit .said')?.textContent.startsWith('All have ended')"
     page.wait_for_function(said, timeout=120_000)
+
+
+@pytest.fixture
+def window(studio):
+    """The page of the studio, large enough for all of it."""
+    studio.page.set_viewport_size({"width": 1500, "height": 2050})
+    studio.page.keyboard.press("Control+b")  # without the list of files
+    return studio.page
+
+
+def panel(page):
+    """What the first cell of the studio shows."""
+    return page.locator(".jp-Cell-outputArea").first
+
+
+def test_studio(window, shot):
+    button(window, "Generate").click()
+    said(window, "Generating")
+    said(window, "Generated")
+    button(window, "Keep the front").click()
+    window.wait_for_timeout(1000)
+    shot("studio", panel(window))
+
+
+def test_comparison(window, shot):
+    window.get_by_label("Hold and compare").check()
+    said(window, "Held")
+    handle(window, "Strength").focus()
+    window.keyboard.press("PageUp")
+    window.get_by_text("Held and present settings, with the same noise").wait_for()
+    window.wait_for_timeout(1000)
+    shot("comparison", panel(window))
+
+
+def test_search_in_the_dark_theme(window, shot):
+    theme = "JupyterLab Dark"
+    window.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    choose(window, "System", "AG-Net: latent variables")
+    said(window, "Press Search")
+    button(window, "Search").click()
+    said(window, "Evaluated 60")
+    window.wait_for_timeout(1000)
+    shot("search", panel(window))
+
+
+def test_app(app, page, shot):
+    page.set_viewport_size({"width": 1300, "height": 1850})
+    page.goto(app)
+    page.wait_for_selector(f"{PICTURE} .scatterlayer .point", timeout=120_000)
+    said(page, "Generated")
+    page.get_by_label("Objectives", exact=True).select_option(["val_accuracy", "params", "flops"])
+    page.get_by_text("over 3 axes").wait_for()
+    page.wait_for_timeout(1000)
+    shot("app")
 
 
 def test_race(open_notebook, shot):
