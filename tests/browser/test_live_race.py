@@ -2,6 +2,8 @@
 
 import pytest
 
+from pages import faults
+
 NOTEBOOK = "notebooks/race.ipynb"
 POINTS = """() => document.querySelector('.js-plotly-plot').data
     .filter(trace => trace.showlegend).map(trace => trace.y.length)"""
@@ -46,3 +48,10 @@ def test_lines_grow_side_by_side_and_stop_and_resume_hold_them(race, outside):
     said(page, "All have ended")
     page.wait_for_function(f"() => ({POINTS})().every(x => x === 96)")
     assert outside == []
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_the_live_race_has_no_serious_fault(race, theme):
+    race.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    race.page.wait_for_timeout(500)
+    assert faults(race.page, ".jp-OutputArea-output .jupyter-widgets") == []

@@ -3,6 +3,7 @@
 import pytest
 
 from nagkit.report import report
+from pages import faults
 
 DRAWN = "() => [...document.querySelectorAll('figure')].every(figure => figure.querySelector('.main-svg'))"
 
@@ -24,6 +25,7 @@ def test_the_page_draws_its_figures_and_asks_for_nothing(folder, page, outside):
     assert page.locator("figure figcaption").count() == 3
     assert page.locator(".modebar-btn[data-title*='hare']").count() == 0
     assert page.locator(".jp-InputArea-editor").count() == 0
+    assert faults(page, "body") == []
     assert outside == []
     assert complaints == []
 
