@@ -15,7 +15,7 @@ from nagkit.report import Estimate
 if TYPE_CHECKING:
     from nagkit.sweep import Finished
 
-_ABREAST = 4  # figures beside each other in one table, so that it fits a printed page
+_ABREAST = 4  # settings or cells beside each other in one table, so that it fits a printed page
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --line: #767676; --head: #f0f0f0; --link: #0b57a4; }
 @media (prefers-color-scheme: dark) {
@@ -119,18 +119,18 @@ class Index:
         title = f"Sweep of the report {self.name}"
         given = list(self.cells[0].given)
         rows = [[_link(cell), *map(_escaped, cell.given.values()), self._said(cell)] for cell in self.cells]
-        parts = [_table("Cells", ["cell", *given, "status"], rows)]
+        parts = [_table("Cells", ["cell", *map(_escaped, given), "status"], rows)]
         means = self.over_seeds()
         if any(found for _, found in means):
             told = [(_escaped(_setting(setting)), found) for setting, found in means]
             parts += [
                 "<h2>Over seeds</h2>\n<p>Means over the complete cells of a setting that differ by their seed, with "
                 "the interval that holds the true mean 95 times of 100, and how many cells they are of.</p>",
-                *_tables("Means over seeds", "setting", told, lambda each: f"{each} of {each.n}"),
+                *_tables("Means over seeds", told, lambda each: f"{each} of {each.n}"),
             ]
         if any(self.figures(cell) for cell in self.cells):
             each = [(_link(cell), self.figures(cell)) for cell in self.cells if self.figures(cell)]
-            parts += ["<h2>Figures of each cell</h2>", *_tables("Figures", "cell", each, str)]
+            parts += ["<h2>Figures of each cell</h2>", *_tables("Figures", each, str)]
         return (
             f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{_escaped(title)}</title>\n'
@@ -161,23 +161,23 @@ def _setting(setting: Mapping[str, Any]) -> str:
 
 
 def _tables(
-    caption: str,
-    head: str,
-    told: Sequence[tuple[str, Mapping[str, Estimate]]],
-    shown: Callable[[Estimate], str],
+    caption: str, told: Sequence[tuple[str, Mapping[str, Estimate]]], shown: Callable[[Estimate], str]
 ) -> Iterator[str]:
-    """Tables with a few of the figures each."""
+    """Tables with a line for each figure, and a few of those who have them, named in HTML, beside each other."""
     names = list(dict.fromkeys(key for _, figures in told for key in figures))
-    for start in range(0, len(names), _ABREAST):
-        some = names[start : start + _ABREAST]
-        rows = [[name, *(_escaped(shown(found[key]) if key in found else "") for key in some)] for name, found in told]
-        which = f"{caption}, {start + 1} to {start + len(some)} of {len(names)}"
-        yield _table(which, [head, *some], rows)
+    for start in range(0, len(told), _ABREAST):
+        some = told[start : start + _ABREAST]
+        rows = [
+            [_escaped(key), *(_escaped(shown(found[key]) if key in found else "") for _, found in some)]
+            for key in names
+        ]
+        which = f", {start + 1} to {start + len(some)} of {len(told)}" if len(told) > _ABREAST else ""
+        yield _table(f"{caption}{which}", ["figure", *(name for name, _ in some)], rows)
 
 
 def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first column names its rows; cells are HTML, heads are texts."""
-    top = "".join(f'<th scope="col">{_escaped(head)}</th>' for head in heads)
+    """A table whose first column names its rows; cells and heads are HTML."""
+    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
     body = "\n".join(
         f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>' for name, *cells in rows
     )
