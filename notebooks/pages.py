@@ -1,6 +1,6 @@
 """How the documentation turns notebooks into pages: run from top to bottom, with figures that stay alive offline.
 
-MkDocs calls ``on_config`` and ``on_files`` (see mkdocs.yml). A notebook is run once and kept in runs/pages under a
+MkDocs calls what begins with ``on_`` (see mkdocs.yml). A notebook is run once and kept in runs/pages under a
 checksum of itself and of everything that nagkit is made of, so that the next build runs only what has changed.
 """
 
@@ -27,6 +27,7 @@ KEPT = CHECKOUT / "runs" / "pages"
 PLOTLY_FILE = "plotly.min.js"  # one for all pages
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#:]+\.ipynb)(#[^)]*)?\)")
 ALONE = "---\nhide: [navigation]\n---"  # a page without others beside it needs no list of them
+DIALOG = 'data-md-component="search" role="dialog"'
 CONTROLS = (
     '!!! note "Live controls"\n\n'
     "    Here is something to press and to drag, which needs Python behind it: in JupyterLab it works.\n"
@@ -55,6 +56,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, name.replace(".ipynb", ".md"), content=markdown(name, notebook, names)))
     files.append(File.generated(config, PLOTLY_FILE, content=get_plotlyjs()))
     return files
+
+
+def on_post_page(output: str, **_: object) -> str:
+    """The page, with the name that the theme forgets to give to its dialog of search."""
+    return output.replace(DIALOG, f'{DIALOG} aria-label="Search"')
 
 
 def notebooks() -> list[Path]:

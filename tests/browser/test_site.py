@@ -92,3 +92,11 @@ def test_nothing_is_wider_than_a_narrow_screen(site, page):
         page.goto((site / name).as_uri())
         page.wait_for_function(DRAWN, timeout=60_000)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, name
+
+
+def test_search_works_in_pages_that_are_opened_as_files(site, page, outside):
+    page.goto((site / "guides" / "add_a_space.html").as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type("hypervolume")
+    page.locator(".md-search-result__link[href*='05_constraints_and_fronts']").first.wait_for(state="attached")
+    assert outside == []
