@@ -1,6 +1,6 @@
 """How the documentation turns notebooks into pages: run from top to bottom, with figures that stay alive offline.
 
-MkDocs calls ``on_config`` and ``on_files`` (see mkdocs.yml). A notebook is run once and kept in runs/pages under a
+MkDocs calls what begins with ``on_`` (see mkdocs.yml). A notebook is run once and kept in runs/pages under a
 checksum of itself and of everything that nagkit is made of, so that the next build runs only what has changed.
 """
 
@@ -26,6 +26,8 @@ CHECKOUT = HERE.parent
 KEPT = CHECKOUT / "runs" / "pages"
 PLOTLY_FILE = "plotly.min.js"  # one for all pages
 LINK = re.compile(r"\[([^\]]*)\]\(([^)#:]+\.ipynb)(#[^)]*)?\)")
+ALONE = "---\nhide: [navigation]\n---"  # a page without others beside it needs no list of them
+DIALOG = 'data-md-component="search" role="dialog"'
 CONTROLS = (
     '!!! note "Live controls"\n\n'
     "    Here is something to press and to drag, which needs Python behind it: in JupyterLab it works.\n"
@@ -40,6 +42,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         names = {f"{folder.name}/{path.stem}.md" for kind in ("ipynb", "md") for path in folder.glob(f"*.{kind}")}
         pages = sorted(names, key=lambda name: (not name.endswith("/index.md"), name))
         config.nav += [{title: pages}] if pages else []
+    config.nav.append({"Claims": "claims.md"})
     return config
 
 
@@ -55,9 +58,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_post_page(output: str, **_: object) -> str:
+    """The page, with the name that the theme forgets to give to its dialog of search."""
+    return output.replace(DIALOG, f'{DIALOG} aria-label="Search"')
+
+
 def notebooks() -> list[Path]:
-    """The gallery, the lessons and the guides."""
-    return [HERE / "gallery.ipynb", *sorted(HERE.glob("lessons/*.ipynb")), *sorted(HERE.glob("guides/*.ipynb"))]
+    """The gallery, the lessons, the guides and the ledger of claims."""
+    many = [path for folder in ("lessons", "guides") for path in sorted(HERE.glob(f"{folder}/*.ipynb"))]
+    return [HERE / "gallery.ipynb", *many, HERE / "claims.ipynb"]
 
 
 # ---------------------------------------------------------------------------------------------------------- running
@@ -109,7 +118,8 @@ def markdown(name: str, notebook: nbformat.NotebookNode, pages: list[str]) -> st
     first, *rest = notebook.cells
     heading, _, text = first.source.partition("\n")
     up = posixpath.relpath(PLOTLY_FILE, posixpath.dirname(name) or ".")
-    parts = [heading, _opening(name)] + [f'<script src="{up}"></script>'] * bool(figures) + [_linked(name, text, pages)]
+    parts = [ALONE] * ("/" not in name) + [heading, _opening(name)]
+    parts += [f'<script src="{up}"></script>'] * bool(figures) + [_linked(name, text, pages)]
     for place, cell in enumerate(rest, 1):
         if cell.cell_type == "markdown":
             parts.append(_linked(name, cell.source, pages))
@@ -145,7 +155,9 @@ def _result(output: nbformat.NotebookNode) -> str:
     data = output.get("data", {})
     if "text/html" in data:
         html = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.DOTALL)
-        return re.sub(r"\n\s*\n", "\n", html.replace('<table border="1" class="dataframe">', "<table>"))
+        html = re.sub(r"\n\s*\n", "\n", html.replace('<table border="1" class="dataframe">', "<table>"))
+        html = html.replace("<th></th>", "<td></td>")  # a corner is no heading
+        return f'<div class="wide" tabindex="0">{html}</div>' if "<table>" in html else html
     if "text/markdown" in data:
         return data["text/markdown"]
     if "image/png" in data:

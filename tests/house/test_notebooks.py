@@ -1,7 +1,11 @@
 """Notebooks as they are committed: small, without results, and ready to run anywhere."""
 
+import re
+
 import nbformat
 import pytest
+
+PICTURE = re.compile(r"^def ([a-z]\w*_figure)\(", re.MULTILINE)
 
 
 @pytest.fixture
@@ -38,3 +42,14 @@ def test_reports_declare_their_parameters_in_one_cell(notebooks):
         assert len(tagged) == (path.parent.name == "reports"), path
         for cell in tagged:
             assert '\nout: str = ""' in cell.source, path
+
+
+def test_the_gallery_shows_every_kind_of_picture_and_the_reference_has_it(notebooks, checkout):
+    (gallery,) = (book for path, book in notebooks.items() if path.name == "gallery.ipynb")
+    code = "\n".join(cell.source for cell in gallery.cells if cell.cell_type == "code")
+    reference = "".join(path.read_text("utf-8") for path in (checkout / "notebooks" / "reference").glob("*.md"))
+    drawing = {path.stem: path.read_text("utf-8") for path in (checkout / "nagkit").glob("*.py")}
+    kinds = {name: part for part, text in drawing.items() for name in PICTURE.findall(text)}
+    assert len(kinds) > 10
+    assert [name for name in kinds if f"{name}(" not in code] == []
+    assert [part for part in kinds.values() if f"\n::: nagkit.{part}\n" not in reference] == []
