@@ -310,7 +310,7 @@ class Panel(ipw.VBox):
         """What the right picture shows, in words, and what lies beyond its axes."""
         beyond = self.stage.beyond(snapshot.values)
         rest = f" {beyond} lie outside the axes; a double click on the picture shows them." if beyond else ""
-        return f"{snapshot.distinct} distinct. {snapshot.front.sentence()}{rest}"
+        return f"{snapshot.distinct} distinct. {snapshot.front.sentence()}{rest} {snapshot.failed}".rstrip()
 
     def _show(self, kept: Snapshot, row: int) -> None:
         """One architecture: its DAG, a ring around its dot, its notation and its code."""
@@ -369,7 +369,7 @@ class Panel(ipw.VBox):
             raise NagkitError("Stop first, or let it end: a run is saved as a whole.")
         if self._kept is None:
             raise NagkitError("There is nothing to save yet. Generate architectures first.")
-        return Saved(self._kept.settings, self._kept.tokens, self._kept.values, self.tray.kept)
+        return Saved(self._kept.settings, self._kept.tokens, self._kept.values, self.tray.kept, self._kept.run)
 
     def _reopen(self, saved: Saved) -> None:
         if self.worker.state != "idle":
