@@ -55,7 +55,7 @@ class Panel(ipw.VBox):
         self.machine = Machine(lambda: self.controls.ground, self._timed)
         self.tray = Tray(self._chosen, self._selected, self._front)
         self.names = Names(folder, self._saved, self._reopen)
-        self.comparison = Comparison(self._hold)
+        self.comparison = Comparison(self._hold, self.worker.interrupted)
         self.generate = ipw.Button(description="Generate", icon="play", button_style="primary")
         self.stop = ipw.Button(description="Stop", icon="stop", disabled=True)
         self.progress = Progress()
@@ -163,8 +163,7 @@ class Panel(ipw.VBox):
         """What the settings stand for, beside what is held."""
         if settings.system == DIFFUSION:
             return self.comparison.beside(generated(settings))
-        path = self.names.run(settings)
-        return self.comparison.beside(searched(settings, path, lambda: self.worker.state == "stopping"))
+        return self.comparison.beside(searched(settings, self.names.run(settings), self.worker.interrupted))
 
     def _hold(self) -> Iterable[Snapshot] | None:
         """What the controls say now is held, or of a search what it has found, to be compared with what comes."""
@@ -172,7 +171,8 @@ class Panel(ipw.VBox):
         if kept is None or (settings.system != DIFFUSION and kept.settings != settings):
             self._say("Generate or search first: what is shown then is held.")
             return None
-        self._say("Held. What comes next is drawn beside it, from the same noise.")
+        noise = ", from the same noise" if settings.system == DIFFUSION else ""
+        self._say(f"Held. What comes next is drawn beside it{noise}.")
         return generated(settings) if settings.system == DIFFUSION else [kept]
 
     def _compare(self, _: Any) -> None:
@@ -270,6 +270,8 @@ class Panel(ipw.VBox):
         self.stage.show_front(snapshot.front, snapshot.values, self._hover, self._before)
         if not len(snapshot.tokens):
             return
+        if self._kept is None or self._kept.settings is not snapshot.settings:
+            self._row, self._brushed = None, []  # what was chosen since this run began is of the one before
         self._kept = snapshot
         if time.monotonic() >= self._ranked + RANKED:
             self.best.value, self._ranked = tables.best(snapshot), time.monotonic()
@@ -375,6 +377,7 @@ class Panel(ipw.VBox):
         if self.worker.state != "idle":
             raise NagkitError("Stop first, or let it end, before another one is opened.")
         self.controls.show(saved.settings)
+        self.worker.forget()
         self.tray.fill(saved.tray)
         self._make_ready(saved.settings)
         self._asked, self._shown, self._kept = saved.settings, None, None
@@ -385,16 +388,6 @@ class Panel(ipw.VBox):
     def _panel(self) -> list[ipw.Widget]:
         line = ipw.Layout(align_items="center", flex_flow="row wrap")
         buttons = ipw.HBox([self.generate, self.stop, self.comparison.box, self.progress], layout=line)
-        return [
-            *(ipw.HTML(STYLE), self.page, self.controls.box(), buttons, self.status, self.machine.box()),
-            *(
-                self.stage.figure,
-                self.sentence,
-                self.compared,
-                self.best,
-                self.picked,
-                self.code,
-                self.tray,
-                self.names,
-            ),
-        ]
+        above = ipw.HTML(STYLE), self.page, self.controls.box(), buttons, self.status, self.machine.box()
+        shown = self.stage.figure, self.sentence, self.compared, self.best, self.picked, self.code
+        return [*above, *shown, self.tray, self.names]
