@@ -94,8 +94,7 @@ def run(  # noqa: PLR0913  (an option each)
         patience: seconds that an evaluation may take, for executors of other processes; three more are for its answer
             to arrive. A process of ``nagkit.executors`` is then killed; what else runs a call may go on in vain.
         left: where an earlier walk was left, whose questions count towards the budget
-        stopped: asked before each evaluation, and many times a second while other processes evaluate; yes ends the
-            walk: what has finished is still told, what has not is given up
+        stopped: asked before each evaluation and often during one elsewhere; yes ends the walk with what is finished
     """
     arguments.whole("budget", budget)
     arguments.whole("batch", batch)
