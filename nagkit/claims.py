@@ -179,13 +179,13 @@ def kept(folder: Path | None = None) -> dict[str, Measurement]:
     place = _place if folder is None else folder.joinpath
     measured = place("measured.json")
     found = _toml(earlier) if (earlier := place("earlier.toml")).is_file() else {}
-    found |= json.loads(measured.read_text("utf-8")) if measured.is_file() else {}
+    found |= _json(measured) if measured.is_file() else {}
     return {name: _measurement(name, entry) for name, entry in found.items()}
 
 
-def _measurement(name: str, entry: Mapping[str, Any]) -> Measurement:
-    about = {key: entry[key] for key in ("command", "seeds", "date", "version") if key in entry}
+def _measurement(name: str, entry: Any) -> Measurement:
     try:
+        about = {key: entry[key] for key in ("command", "seeds", "date", "version") if key in entry}
         return Measurement(Estimate(**{key: entry[key] for key in entry if key not in about}), **about)
     except (ArgumentError, TypeError) as fault:
         raise DataDamagedError(f"Measurement {name!r}: {fault} Correct its file, or measure again.") from None
@@ -194,7 +194,7 @@ def _measurement(name: str, entry: Mapping[str, Any]) -> Measurement:
 def keep(measured: Mapping[str, Measurement], date: str, folder: Path | None = None) -> Path:
     """The file that now holds these measurements too, each in the place of an earlier one of its name."""
     path = _place("measured.json") if folder is None else folder / "measured.json"
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    found = _json(path) if path.is_file() else {}
     about = {"date": date, "version": version("nagkit")}
     for name, each in measured.items():
         found[name] = asdict(each.estimate) | {"command": each.command, "seeds": each.seeds} | about
@@ -211,6 +211,13 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise DataDamagedError(f"{path} is no TOML file: {fault}. Correct it.") from None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(arguments.instance("the file", json.loads(path.read_text("utf-8")), dict, "{}"))
+    except (ArgumentError, ValueError) as fault:
+        raise DataDamagedError(f"{path} holds no measurements: {fault}. Move it away, and measure again.") from None
 
 
 # ------------------------------------------------------------------------------------------------------ the ledger

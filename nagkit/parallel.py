@@ -201,4 +201,4 @@ def _round(worst: float, best: float) -> list[tuple[float, str]]:
     scale = 10.0 ** np.floor(np.log10(rough))
     step = scale * next(factor for factor in (1, 2, 5, 10) if factor * scale >= rough * (1 - 1e-9))
     counts = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
-    return [(float(count * step), f"{count * step:.6g}") for count in counts]
+    return [(float(count * step), f"{count * step:.6g}") for count in counts + 0.0]  # -0 would be written with its sign

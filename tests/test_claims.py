@@ -188,6 +188,22 @@ def test_a_measurement_that_is_damaged_is_named(as_a_user, tmp_path):
         kept(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "5", "\ud800".encode("utf-8", "surrogatepass")])
+def test_a_file_that_holds_no_measurements_is_told_and_stays(content, tmp_path):
+    file = tmp_path / "measured.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    for act in (lambda: kept(tmp_path), lambda: keep({}, "2026-01-01", tmp_path)):
+        with pytest.raises(DataDamagedError, match=r"measured\.json holds no measurements"):
+            act()
+    assert file.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+
+
+def test_a_measurement_that_is_none_is_told(tmp_path):
+    (tmp_path / "measured.json").write_text('{"a": 5}')
+    with pytest.raises(DataDamagedError, match="Measurement 'a'"):
+        kept(tmp_path)
+
+
 def test_a_row_tells_its_claim_its_measurement_and_what_is_missing():
     given = claim(needs=("nas-bench-201/cifar10",), note="<b>beware</b>", spread=0.5, runs=3)
     missing = {"nas-bench-201/cifar10": ("help", "freerea"), "enas/cifar10": ("d-vae",)}

@@ -103,6 +103,15 @@ def test_a_limit_beyond_all_values_is_still_on_its_axis():
     assert min(shown.data[0]["y"][1::4]) == pytest.approx(1 / 3)
 
 
+def test_no_tick_is_minus_zero():
+    values = np.array([[0.0, -0.3], [1.0, 5.7]])
+    metrics = (Metric("gain", "points", "max"), Metric("loss", "points", "min"))
+    shown = parallel_figure(Front.of(SPACE, metrics, TOKENS[:2], values), values)
+    ticks = [text.strip("\N{NO-BREAK SPACE}") for text in shown.data[3]["text"]]
+    assert ticks.count("0") == 2
+    assert "-0" not in ticks
+
+
 def test_table_sentence_and_pointer_state_the_front():
     shown = parallel_figure(FRONT, VALUES)
     assert shown.table["val_accuracy (%)"].tolist() == [70, 65, 60]

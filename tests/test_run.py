@@ -66,6 +66,18 @@ def test_left_after_any_event_it_ends_the_same(path, name, undisturbed):
         assert history(file) == undisturbed
 
 
+@pytest.mark.parametrize("evaluations", [0, 1, 2, 7])
+def test_stopped_it_keeps_what_has_finished_and_later_ends_the_same(path, evaluations, tmp_path):
+    list(run(tmp_path / "whole.sqlite").walk(worth))
+    told = []
+    for event in run(path).walk(worth, stopped=lambda: len(told) >= evaluations):
+        if isinstance(event, Evaluated):
+            told.append(event)
+    assert len(told) == len(run(path).told()) == evaluations
+    list(run(path).walk(worth))
+    assert history(path) == history(tmp_path / "whole.sqlite")
+
+
 def test_a_run_goes_on_without_the_program_that_made_it(path):
     table = benchmark("digits/mid8")
     wanted, bound = [table.objective("val_accuracy")], [table.constraint("params", high=0.02, exact=True)]

@@ -56,7 +56,7 @@ class Panel(ipw.VBox):
         self.machine = Machine(lambda: self.controls.ground, self._timed)
         self.tray = Tray(self._chosen, self._selected, self._front)
         self.names = Names(folder, self._saved, self._reopen)
-        self.comparison = Comparison(self._hold)
+        self.comparison = Comparison(self._hold, self.worker.interrupted)
         self.generate = ipw.Button(description="Generate", icon="play", button_style="primary")
         self.stop = ipw.Button(description="Stop", icon="stop", disabled=True)
         self.progress = Progress()
@@ -164,8 +164,7 @@ class Panel(ipw.VBox):
         """What the settings stand for, beside what is held."""
         if settings.system == DIFFUSION:
             return self.comparison.beside(generated(settings))
-        path = self.names.run(settings)
-        return self.comparison.beside(searched(settings, path, lambda: self.worker.state == "stopping"))
+        return self.comparison.beside(searched(settings, self.names.run(settings), self.worker.interrupted))
 
     def _hold(self) -> Iterable[Snapshot] | None:
         """What the controls say now is held, or of a search what it has found, to be compared with what comes."""
@@ -173,7 +172,8 @@ class Panel(ipw.VBox):
         if kept is None or (settings.system != DIFFUSION and kept.settings != settings):
             self._say("Generate or search first: what is shown then is held.")
             return None
-        self._say("Held. What comes next is drawn beside it, from the same noise.")
+        noise = ", from the same noise" if settings.system == DIFFUSION else ""
+        self._say(f"Held. What comes next is drawn beside it{noise}.")
         return generated(settings) if settings.system == DIFFUSION else [kept]
 
     def _compare(self, _: Any) -> None:
@@ -271,6 +271,8 @@ class Panel(ipw.VBox):
         self.stage.show_front(snapshot.front, snapshot.values, self._hover, self._before)
         if not len(snapshot.tokens):
             return
+        if self._kept is None or self._kept.settings is not snapshot.settings:
+            self._row, self._brushed = None, []  # what was chosen since this run began is of the one before
         self._kept = snapshot
         if time.monotonic() >= self._ranked + RANKED:
             self.best.value, self._ranked = tables.best(snapshot), time.monotonic()
@@ -312,7 +314,7 @@ class Panel(ipw.VBox):
         """What the right picture shows, in words, and what lies beyond its axes."""
         beyond = self.stage.beyond(snapshot.values)
         rest = f" {beyond} lie outside the axes; Autoscale, above the picture, shows them." if beyond else ""
-        return f"{snapshot.distinct} distinct. {snapshot.front.sentence()}{rest}"
+        return f"{snapshot.distinct} distinct. {snapshot.front.sentence()}{rest} {snapshot.failed}".rstrip()
 
     def _show(self, kept: Snapshot, row: int) -> None:
         """One architecture: its DAG, a ring around its dot, its notation and its code."""
@@ -371,12 +373,13 @@ class Panel(ipw.VBox):
             raise NagkitError("Stop first, or let it end: a run is saved as a whole.")
         if self._kept is None:
             raise NagkitError("There is nothing to save yet. Generate architectures first.")
-        return Saved(self._kept.settings, self._kept.tokens, self._kept.values, self.tray.kept)
+        return Saved(self._kept.settings, self._kept.tokens, self._kept.values, self.tray.kept, self._kept.run)
 
     def _reopen(self, saved: Saved) -> None:
         if self.worker.state != "idle":
             raise NagkitError("Stop first, or let it end, before another one is opened.")
         self.controls.show(saved.settings)
+        self.worker.forget()
         self.tray.fill(saved.tray)
         self._make_ready(saved.settings)
         self._asked, self._shown, self._kept = saved.settings, None, None

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from nagkit_widgets import tables
 from nagkit_widgets.page import Page
 from nagkit_widgets.progress import Progress
-from nagkit_widgets.sources import available, benchmark, devices
+from nagkit_widgets.sources import available, benchmark, check_name, devices
 from nagkit_widgets.text import STYLE, message, sentence
 from nagkit_widgets.worker import Worker
 
@@ -65,7 +65,7 @@ class LiveRace(ipw.VBox):
     ) -> None:
         offered = [name for name in available() if name in TABLES]
         if table is not None:
-            arguments.instance("table", benchmark(table), Table, "nagkit.benchmark('digits/mid8')")
+            arguments.instance("table", benchmark(check_name(table)), Table, "nagkit.benchmark('digits/mid8')")
             offered = list(dict.fromkeys([table, *offered]))
         for name in arguments.several("searches", searches, str):
             arguments.one_of("each of searches", name, CHOICES)
@@ -108,6 +108,8 @@ class LiveRace(ipw.VBox):
     # ------------------------------------------------------------------------------------------- what a person does
 
     def _begin(self) -> None:
+        if self.worker.state != "idle":
+            return  # a second click, sent before the page knew of the first
         if self._race is None or self._race.ended:
             try:
                 self._race, self.result.value = self._made(), ""

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from nagkit_widgets.settings import ROUNDS, Settings, stream
 from nagkit_widgets.sources import benchmark
 from scipy.special import softmax
@@ -32,7 +33,9 @@ class Snapshot:
 
     ``caption`` says what the frame shows; the work is ``done`` out of ``total``. ``values (n, k)`` of the metrics of
     ``front`` are predicted or exact, or what evaluations gave where they were ``evaluated``. ``beside`` is what
-    held settings gave at the same moment.
+    held settings gave at the same moment, ``run`` the file of the search that this is a moment of.
+    ``within`` says which architectures keep to the limits, None where all do; ``failed`` how many
+    evaluations gave nothing, and why.
     """
 
     settings: Settings
@@ -46,11 +49,19 @@ class Snapshot:
     front: Front
     evaluated: bool = False
     beside: "Snapshot | None" = None
+    run: Path | None = None
+    within: Bool[np.ndarray, "n"] | None = None
+    failed: str = ""
 
     @property
     def distinct(self) -> int:
         """Number of different architectures among those finished."""
         return len(np.unique(self.tokens, axis=0))
+
+    @property
+    def met(self) -> Float[np.ndarray, "w k"]:
+        """The values of those within the limits."""
+        return self.values if self.within is None else self.values[self.within]
 
     def decided(self, row: int) -> Frame:
         """One of the finished architectures as a frame."""
@@ -58,10 +69,11 @@ class Snapshot:
         return Frame(1, 1, tokens, np.eye(self.space.radices.max())[tokens])
 
     def ranked(self) -> Int[np.ndarray, "d"]:
-        """Places in ``tokens`` of the distinct architectures, best first in the first metric."""
+        """Places in ``tokens`` of the distinct architectures, best first in the first metric; beyond limits last."""
         _, first = np.unique(self.tokens, axis=0, return_index=True)
         gain = self.values[first, 0] * self.front.metrics[0].sign
-        return first[np.argsort(-gain, kind="stable")]
+        beyond = np.zeros(len(first)) if self.within is None else ~self.within[first]
+        return first[np.lexsort((-gain, beyond))]
 
 
 def generated(settings: Settings) -> Iterator[Snapshot]:

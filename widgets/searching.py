@@ -3,7 +3,7 @@
 Notation: n architectures evaluated, L slots, k metrics drawn, m metrics of the search (objectives, then limits).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from nagkit_widgets.settings import SYSTEMS, Settings
 from nagkit_widgets.sources import HERE, OWN, SIZES, benchmark
 
 from nagkit.diffusion.masked import Frame
+from nagkit.errors import ArgumentError, NagkitError
 from nagkit.executors import executor
 from nagkit.metrics import Constraint, Front, Objective
 from nagkit.run import Run
@@ -27,28 +28,49 @@ def searched(settings: Settings, path: Path, stopped: Callable[[], bool] = lambd
     Trainings on images of one's own are done by another process, so that they can be stopped in their midst.
     """
     wanted = made(settings)
-    run = Run(path, wanted, settings.budget)
-    told = [event for event in run.told() if event.fault is None]
-    scene = _Scene(settings, wanted)
+    run = _opened(path, wanted, settings.budget)
+    told, scene = run.told(), _Scene(settings, wanted, path)
     rows, values = scene.rows(told), scene.values(told)
     yield scene.snapshot(
-        rows, values, blank(scene.space), f"{SYSTEMS[settings.system]}: {len(told)} evaluations so far"
+        rows, values, blank(scene.space), f"{SYSTEMS[settings.system]}: {len(rows)} evaluations so far", told
     )
     place = executor(1) if settings.table.startswith(OWN) else None
     try:
         for event in run.walk(executor=place, stopped=stopped):
             if isinstance(event, Evaluated):
-                if event.fault is None:
-                    rows = np.concatenate([rows, event.tokens[None]])
-                    values = np.concatenate([values, scene.values([event])])
+                told.append(event)
+                rows = np.concatenate([rows, scene.rows([event])])
+                values = np.concatenate([values, scene.values([event])])
                 said = f"Evaluation {event.number + 1} of {settings.budget}"
                 said += "" if event.fault is None else f" failed: {event.fault}"
-                yield scene.snapshot(rows, values, scene.decided(event.tokens), said)
+                yield scene.snapshot(rows, values, scene.decided(event.tokens), said, told)
             elif isinstance(event, Stepped):
                 yield scene.step(rows, values, event.step)
     finally:
         if place is not None:
             place.shutdown(wait=False, cancel_futures=True)
+    if told and not len(rows):
+        raise NagkitError(f"There is nothing to show: {failures(told)}")
+
+
+def _opened(path: Path, wanted: Search, budget: int) -> Run:
+    """The run in this file; one that holds another search, or is held by somebody else, is refused for a visitor."""
+    try:
+        return Run(path, wanted, budget)
+    except ArgumentError as refusal:
+        raise ArgumentError(f"{refusal} Here, search under another name, or under none.") from None
+
+
+def evaluated(settings: Settings, tokens: np.ndarray, values: np.ndarray, path: Path | None) -> Snapshot:
+    """What a search has evaluated (n, L) with the values drawn (n, k), as it was shown; its first architecture."""
+    scene = _Scene(settings, made(settings), path)
+    return scene.snapshot(tokens, values, scene.decided(tokens[0]), "")
+
+
+def failures(told: Sequence[Evaluated]) -> str:
+    """How many evaluations failed, and the reason of the last; nothing where none did."""
+    faults = [event.fault for event in told if event.fault is not None]
+    return f"{len(faults)} of {len(told)} evaluations failed, the last by {faults[-1]}" if faults else ""
 
 
 def made(settings: Settings) -> Search:
@@ -71,41 +93,45 @@ def _limit(settings: Settings, name: str, high: float) -> Constraint:
 
 @dataclass(frozen=True)
 class _Scene:
-    """Settings and the search that they stand for, by which events become snapshots."""
+    """Settings, the search that they stand for and its file, by which events become snapshots."""
 
     settings: Settings
     search: Search
+    path: Path | None
 
     @property
     def space(self) -> SearchSpace:
         return self.search.space
 
     def rows(self, told: list[Evaluated]) -> np.ndarray:
-        """What was evaluated (n, L)."""
-        return np.array([event.tokens for event in told], dtype=np.int64).reshape(-1, len(self.space.slots))
+        """What was evaluated (n, L) and did not fail."""
+        rows = [event.tokens for event in told if event.fault is None]
+        return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.slots))
 
     def values(self, told: list[Evaluated]) -> np.ndarray:
         """The metrics drawn (n, k): what the search was told, and beside it costs that the ground knows."""
         axes, rows = self.settings.axes(), self.rows(told)
-        if not told:
+        if not len(rows):
             return np.empty((0, len(axes)))
         names = [metric.name for metric in self.search.metrics]
-        seen = np.array([event.values for event in told]).reshape(len(told), len(names))  # (n, m)
+        seen = np.stack([event.values for event in told if event.fault is None])  # (n, m)
         columns = [
             seen[:, names.index(axis.name)] if axis.name in names else self.settings.wish(axis.name).values(rows)
             for axis in axes
         ]
         return np.stack(columns, axis=1)
 
-    def snapshot(self, rows: np.ndarray, values: np.ndarray, frame: Frame, caption: str) -> Snapshot:
+    def snapshot(
+        self, rows: np.ndarray, values: np.ndarray, frame: Frame, caption: str, told: Sequence[Evaluated] = ()
+    ) -> Snapshot:
         """All evaluations, and the front of those within the limits."""
         within = np.ones(len(rows), dtype=bool)
         for name, high in self.settings.limits if len(rows) else ():
             within &= self._known(name, rows, values) <= high
         make = Front.of if within.any() else Front  # nothing is on the front of nothing
         front = make(self.space, self.settings.axes(), rows[within], values[within])
-        done, total = len(rows), self.settings.budget
-        return Snapshot(self.settings, self.space, caption, done, total, frame, rows, values, front, evaluated=True)
+        found = Snapshot(self.settings, self.space, caption, 0, self.settings.budget, frame, rows, values, front, True)
+        return replace(found, done=max(len(told), len(rows)), run=self.path, within=within, failed=failures(told))
 
     def step(self, rows: np.ndarray, values: np.ndarray, step: object) -> Snapshot:
         """A step of long work on the next question, as of a look with shared weights."""

@@ -5,12 +5,15 @@ This module loads nothing heavy: a line of text is on the page before the packag
 
 import threading
 from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as ipw
 from nagkit_widgets.text import STYLE, message
 from nagkit_widgets.worker import kernel_loop
+
+from nagkit.errors import ArgumentError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +34,9 @@ class Studio(ipw.VBox):
     generate first where nothing has been generated yet.
     """
 
-    def __init__(self, folder: str = "runs/studio", **start: Any) -> None:
+    def __init__(self, folder: str | PathLike[str] = "runs/studio", **start: Any) -> None:
+        if not isinstance(folder, str | PathLike):
+            raise ArgumentError(f"folder must be the path of a folder, such as 'runs/studio'; got {folder!r:.80}.")
         self._folder, self._start = Path(folder), start
         self._panel: Panel | None = None
         self._fault: Exception | None = None

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import numpy as np
 from jaxtyping import Float
 from nagkit_widgets.sampling import Snapshot
-from nagkit_widgets.settings import fitted
+from nagkit_widgets.settings import DIFFUSION, fitted
 from nagkit_widgets.sources import HERE, OWN, benchmark, learned, parts
 
 from nagkit.benchmarks import TABLES
@@ -45,7 +45,9 @@ def best(snapshot: Snapshot, count: int = 8) -> str:
     columns.append([_code(snapshot.space.decode(row).text) for row in tokens])
     head = "".join(f"<th scope='col'>{text}</th>" for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in zip(*columns, strict=True))
+    beyond = snapshot.within is not None and not snapshot.within[places].all()
     caption = f"The best {len(places)} of {snapshot.distinct} distinct architectures"
+    caption += ", those within the limits first" if beyond else ""
     table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class='nagkit scroll'>{table}</div>"
 
@@ -58,17 +60,25 @@ def comparison(held: Snapshot, now: Snapshot) -> str:
     ]
     rows.append(("architectures", *(len(each.tokens) for each in (held, now))))
     rows.append(("distinct", *(each.distinct for each in (held, now))))
-    for place, metric in enumerate(held.front.metrics):
+    for metric in held.front.metrics:
         if metric not in now.front.metrics:
             continue
+        columns = [each.met[:, each.front.metrics.index(metric)] for each in (held, now)]
         for said, of in (("mean", np.nanmean), ("best", np.nanmax if metric.sign > 0 else np.nanmin)):
-            told = [f"{of(each.values[:, place]):.4g}" if len(each.tokens) else "" for each in (held, now)]
+            told = [f"{of(column):.4g}" if np.isfinite(column).any() else "" for column in columns]
             rows.append((f"{said} {metric.name.replace('_', ' ')} ({metric.unit})", *told))
     head = "".join(f"<th scope='col'>{text}</th>" for text in ("", "held", "now"))
     body = "".join(f"<tr><th scope='row'>{safe(a)}</th><td>{safe(b)}</td><td>{safe(c)}</td></tr>" for a, b, c in rows)
-    caption = "Held and present settings, with the same noise"
+    caption = f"Held and present settings{', with the same noise' if _same_noise(held, now) else ''}"
     table = f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f"<div class='nagkit scroll'>{table}</div>"
+
+
+def _same_noise(held: Snapshot, now: Snapshot) -> bool:
+    """Whether two batches were drawn by the same random numbers; searches draw as they go."""
+    one, other = held.settings, now.settings
+    drawn = [(each.space.name, each.settings.seed, each.settings.samples, each.settings.steps) for each in (held, now)]
+    return one.system == other.system == DIFFUSION and drawn[0] == drawn[1]
 
 
 def standings(figures: Mapping[tuple[str, str], Estimate]) -> str:

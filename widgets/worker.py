@@ -74,6 +74,16 @@ class Worker(Generic[Item]):
                 self.stopped = True
             self._interrupt.set()
 
+    def interrupted(self) -> bool:
+        """Whether what runs is to end, for a stop or for newer work; for work whose steps are long."""
+        return self._interrupt.is_set()
+
+    def forget(self) -> None:
+        """Tell no more of the work that was last done, as something else is shown; refused while any runs."""
+        if self._thread is not None:
+            raise NagkitError("The worker is running. Stop it first, or let it finish.")
+        self.last, self.fault, self.stopped = None, None, False
+
     def wait(self) -> None:
         """Return when nothing runs or waits any more."""
         thread = self._thread

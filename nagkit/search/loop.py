@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913  (an option each)
         patience: seconds that an evaluation may take, for executors of other processes; three more are for its answer
             to arrive. A process of ``nagkit.executors`` is then killed; what else runs a call may go on in vain.
         left: where an earlier walk was left, whose questions count towards the budget
-        stopped: asked many times a second while other processes evaluate; yes ends the walk, and gives up what they do
+        stopped: asked before each evaluation and often during one elsewhere; yes ends the walk with what is finished
     """
     arguments.whole("budget", budget)
     arguments.whole("batch", batch)
@@ -191,7 +191,7 @@ class _Loop:
         running: dict[Future[_Answer], _Call] = {}
         try:
             while True:
-                while len(running) < workers(self.executor):
+                while len(running) < workers(self.executor) and not self._is_stopped():
                     if not queue:
                         if asked >= self.budget:
                             break
@@ -219,19 +219,22 @@ class _Loop:
     def _done(self, running: Mapping[Future[_Answer], _Call]) -> list[Future[_Answer]]:
         """The calls that have finished, or for which patience has ended, by number; waits until there are any.
 
-        None where the walk is stopped meanwhile.
+        None where the walk is stopped before any has.
         """
         ready: list[Future[_Answer]] = []
         while not ready:
-            if self.stopped is not None and self.stopped():
-                return []
             done, waiting = wait(running, self._until_late(running), FIRST_COMPLETED)
             late = [future for future in waiting if self._is_late(running[future])]
             for future in late:
                 running[future].late = True
                 future.cancel()
             ready = [*done, *late]
+            if not ready and self._is_stopped():
+                break
         return sorted(ready, key=lambda future: running[future].number)
+
+    def _is_stopped(self) -> bool:
+        return self.stopped is not None and self.stopped()
 
     def _until_late(self, running: Mapping[Future[_Answer], _Call]) -> float | None:
         """Seconds to wait before patience with a call may have ended, another has begun, or the walk is stopped."""

@@ -195,6 +195,33 @@ def test_leaving_cancels_what_is_being_evaluated(processes):
     assert len(evaluated(run(made(), 4, executor=processes))) == 4
 
 
+def test_a_stopped_walk_tells_what_has_finished_and_begins_nothing_more():
+    begun, stop = [], False
+
+    def evaluate(tokens):
+        nonlocal stop
+        begun.append(tokens[0])
+        stop = len(begun) == 7
+        return symbols(tokens)[:, None]
+
+    search = made()
+    events = list(run(search, 20, evaluate, batch=4, stopped=lambda: stop))
+    assert [event.number for event in evaluated(events)] == list(range(7))
+    np.testing.assert_array_equal(begun, [event.tokens for event in evaluated(events)])
+    asked = [row for event in events if isinstance(event, Asked) for row in event.tokens]
+    rest = evaluated(run(search, 20, batch=4, left=Left(8, {7: asked[7]})))
+    whole = evaluated(run(made(), 20, batch=4))
+    np.testing.assert_array_equal([event.tokens for event in rest], [event.tokens for event in whole[7:]])
+
+
+def test_a_stop_is_heard_at_once_while_other_processes_evaluate(processes):
+    at = time.monotonic() + 0.5
+    told = evaluated(run(made(), 40, partial(slow, 600), processes, stopped=lambda: time.monotonic() > at))
+    assert time.monotonic() - at < 1.0  # not the ten minutes that an evaluation takes
+    assert told == []
+    assert len(evaluated(run(made(), 4, executor=processes))) == 4  # what was given up blocks no process
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

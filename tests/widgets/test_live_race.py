@@ -153,8 +153,24 @@ def test_impossible_panels_are_refused(as_a_user):
         panel(budget=3)
     with pytest.raises(ArgumentError, match="put the one str into"):
         panel(searches="evolution")
-    with pytest.raises(ArgumentError, match="benchmark must be one of"):
-        panel(table="nope")
+    for table in ("nope", 3):
+        with pytest.raises(ArgumentError, match="table must be one of"):
+            panel(table=table)
+
+
+def test_a_second_click_on_start_changes_nothing(monkeypatch):
+    monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
+
+    async def main():
+        live = panel(budget=40, seeds=1)
+        live.start.click()
+        race = live._race
+        live._begin()  # as the page sends it before it knows of the first
+        assert live._race is race
+        live.stop.click()
+        await until(lambda: live.worker.state == "idle" and not live.start.disabled)
+
+    asyncio.run(main())
 
 
 def test_the_panel_has_one_button_to_start_and_one_to_stop(live):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from nagkit_widgets import Studio
 from nagkit_widgets.sampling import generated
 from nagkit_widgets.searching import searched
 from nagkit_widgets.settings import Settings
@@ -72,3 +73,11 @@ def test_what_is_no_file_or_no_space_is_refused_by_name(table, message):
 def test_a_file_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(DataMissingError, match="no file of images"):
         Settings(table=f"own:nas-bench-201:{tmp_path / 'none.npz'}")
+
+
+def test_networks_for_images_of_your_own_are_not_timed_and_it_is_said(images, monkeypatch):
+    monkeypatch.delenv("NAGKIT_HEADLESS", raising=False)
+    panel = Studio(table=f"own:nas-bench-201:{images}").panel
+    panel.machine.time.click()
+    assert "table must be one of the list to time its networks here" in panel.machine.said.value
+    assert "Limit their params" in panel.machine.said.value

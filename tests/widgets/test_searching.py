@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from nagkit_widgets import searching
 from nagkit_widgets.searching import searched
 from nagkit_widgets.settings import DIFFUSION, SYSTEMS, Settings
 from nagkit_widgets.sources import EMBEDDED, benchmark
 
-from nagkit.errors import ArgumentError
+from nagkit.errors import ArgumentError, NagkitError
+from nagkit.metrics import Objective
 from nagkit.run import Run
+from nagkit.search import search
 
 
 def walked(path, **changes):
@@ -57,6 +60,34 @@ def test_a_file_of_another_search_is_refused_and_stays(tmp_path):
     with pytest.raises(ArgumentError, match="run of this very search"):
         walked(tmp_path / "a.sqlite", seed=1)
     assert len(Run.open(tmp_path / "a.sqlite").told()) == 12
+
+
+def failing(monkeypatch, fails):
+    """Evaluations that fail for architectures of which this is true."""
+    table = benchmark(EMBEDDED)
+    values = table.objective("val_accuracy").values
+
+    def troubled(tokens):
+        if fails(tokens):
+            raise RuntimeError("out of memory")
+        return values(tokens)
+
+    wish = Objective(table.metrics["val_accuracy"], troubled)
+    monkeypatch.setattr(searching, "made", lambda settings: search("random", table.space, [wish], seed=settings.seed))
+
+
+def test_evaluations_that_failed_are_counted_and_told(tmp_path, monkeypatch):
+    failing(monkeypatch, lambda tokens: tokens[0, 0] == 0)
+    last = walked(tmp_path / "a.sqlite")[-1]
+    assert 0 < len(last.tokens) < last.done == last.total == 12
+    assert last.failed == f"{12 - len(last.tokens)} of 12 evaluations failed, the last by RuntimeError: out of memory"
+    assert walked(tmp_path / "a.sqlite")[0].failed == last.failed
+
+
+def test_a_search_of_which_all_failed_says_why(tmp_path, monkeypatch):
+    failing(monkeypatch, lambda _: True)
+    with pytest.raises(NagkitError, match="12 of 12 evaluations failed, the last by RuntimeError: out of memory"):
+        walked(tmp_path / "a.sqlite")
 
 
 @pytest.mark.slow

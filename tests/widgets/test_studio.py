@@ -213,6 +213,12 @@ def test_what_is_shown_stays_text():
     assert "<img" not in message(attack) + sentence(attack)
 
 
+@pytest.mark.parametrize("folder", [3, None, b"runs"])
+def test_a_folder_that_is_no_path_is_refused(folder, as_a_user):
+    with pytest.raises(ArgumentError, match=r"folder must be the path of a folder, such as 'runs/studio'; got"):
+        Studio(folder=folder)
+
+
 def test_an_unknown_table_is_refused_by_name():
     with pytest.raises(ArgumentError, match="table must be one of"):
         Studio(table="nas-bench-2001/cifar10")

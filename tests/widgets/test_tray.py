@@ -124,6 +124,114 @@ def test_a_search_under_a_name_is_in_a_file_and_goes_on_in_another_studio(studio
     assert np.array_equal(other.tokens[:20], panel.tokens)
 
 
+def sought(folder, system, name="", **changes):
+    """A panel after a search, under a name or none."""
+    panel = Studio(folder=str(folder), system=system, budget=12, **changes).panel
+    panel.names.name.value = name
+    panel.generate.click()
+    return panel
+
+
+def test_a_search_that_has_a_name_is_not_replaced_by_another(tmp_path):
+    first = sought(tmp_path, "random", "mine")
+    other = sought(tmp_path, "evolution")
+    other.names.name.value = "mine"
+    other.names.save.click()
+    assert "holds the run of another search" in other.names.said.value
+    assert [*tmp_path.glob("*.json")] == []
+    told = nagkit.Run.open(tmp_path / "mine.sqlite").told()
+    assert np.array_equal([each.tokens for each in told], first.tokens)
+
+
+def test_another_name_gets_the_run_too(tmp_path):
+    panel = sought(tmp_path, "random", "mine")
+    panel.names.name.value = "copy"
+    panel.names.save.click()
+    told = nagkit.Run.open(tmp_path / "copy.sqlite").told()
+    assert np.array_equal([each.tokens for each in told], panel.tokens)
+    other = Studio(folder=str(tmp_path)).panel
+    for press, name in ((other.names.load, "copy"), (other.names.save, "third")):
+        other.names.name.value = name
+        press.click()
+    assert len(nagkit.Run.open(tmp_path / "third.sqlite").told()) == 12
+
+
+def test_what_another_visitor_saved_is_replaced_at_the_second_press_alone(panel, tmp_path):
+    other = Studio(folder=str(tmp_path), samples=16, labels=60).panel
+    other.generate.click()
+    for each in (panel, other):
+        each.names.name.value = "first"
+        each.names.save.click()
+    assert "Press Save again" in other.names.said.value
+    assert len(Saved.read(tmp_path / "first.json").tokens) == 32
+    other.names.save.click()
+    assert len(Saved.read(tmp_path / "first.json").tokens) == 16
+    panel.names.save.click()  # replaced meanwhile
+    assert "Press Save again" in panel.names.said.value
+
+
+def test_a_search_that_was_not_saved_is_told_when_it_is_to_be_opened(tmp_path):
+    sought(tmp_path, "random", "mine")
+    other = Studio(folder=str(tmp_path)).panel
+    other.names.name.value = "mine"
+    other.names.load.click()
+    assert "press Search to go on" in other.names.said.value
+    assert "random search for" in other.names.said.value
+
+
+def test_the_cells_that_follow_get_what_was_opened(panel, tmp_path):
+    panel.names.name.value = "first"
+    panel.names.save.click()
+    first, panel.controls.seed.value = panel.tokens, 7
+    assert not np.array_equal(panel.tokens, first)
+    panel.worker.fault = RuntimeError("an earlier run failed")
+    panel.names.load.click()
+    assert np.array_equal(panel.tokens, first)
+    assert "Generated 32 architectures" in panel.status.value
+
+
+def test_names_that_were_saved_meanwhile_are_told(panel, tmp_path):
+    other = Studio(folder=str(tmp_path)).panel
+    panel.names.name.value = "new"
+    panel.names.save.click()
+    other.names.name.value = "newer"
+    other.names.load.click()
+    assert "Saved names: new." in other.names.said.value
+    assert other.names.name.options == ("new",)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    panel = sought(tmp_path / "file", "random", "mine")
+    assert "cannot" in panel.status.value
+    panel = sought(tmp_path / "file", "random")
+    panel.names.name.value = "mine"
+    panel.names.save.click()
+    assert "folder must be one that can be read and written" in panel.names.said.value
+
+
+def test_a_name_of_another_search_is_refused_with_a_way_out(tmp_path):
+    sought(tmp_path, "random", "mine")
+    panel = sought(tmp_path, "random", "mine", seed=3)
+    assert "under another name" in panel.status.value
+
+
+def test_what_opens_again_keeps_to_its_limits(tmp_path):
+    table = nagkit.benchmark("digits/mid8")
+    high = float(np.quantile(table.look_up(table.space.all(), "latency_cpu"), 0.4))
+    panel = sought(tmp_path, "random", table="digits/mid8", limits=(("latency_cpu", high),))
+    panel.names.name.value = "limited"
+    panel.names.save.click()
+    other = Studio(folder=str(tmp_path)).panel
+    other.names.name.value = "limited"
+    other.names.load.click()
+    found = [(each._kept.front.tokens.tolist(), each.chosen.text) for each in (panel, other)]
+    assert found[0] == found[1]
+    assert (other._kept.values[:, 1] > high).any()
+    assert (other._kept.front.values[:, 1] <= high).all()
+    assert table.look_up(table.space.encode([other.chosen.text]), "latency_cpu")[0] <= high
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "x" * 80])
 def test_names_that_are_no_file_names_are_refused(panel, name, tmp_path):
     panel.names.name.value = name

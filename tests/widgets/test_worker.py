@@ -320,3 +320,20 @@ def test_clicks_from_four_threads_leave_a_worker_that_works():
         assert threading.active_count() < 10
 
     asyncio.run(main())
+
+
+def test_what_was_done_is_forgotten_when_asked_but_not_while_it_is_done():
+    async def main():
+        record = Record()
+        record.worker.start(iter(Steps(1000, 0.01)))
+        await until(lambda: record.worker.last is not None)
+        assert not record.worker.interrupted()
+        with pytest.raises(NagkitError, match="Stop it first"):
+            record.worker.forget()
+        record.worker.stop()
+        assert record.worker.interrupted()
+        await until(lambda: record.finished)
+        record.worker.forget()
+        assert (record.worker.last, record.worker.fault, record.worker.stopped) == (None, None, False)
+
+    asyncio.run(main())
