@@ -12,6 +12,7 @@ from nagkit.claims import SYSTEMS, kept
 from nagkit.distribution import Distribution
 from nagkit.errors import ArgumentError
 from nagkit.report import report
+from reports import executed
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_without_public_tables_it_measures_what_needs_none_and_says_what_brings_
     monkeypatch.setenv(UPSTREAM, "")
     monkeypatch.setenv(CACHE, str(tmp_path / "nothing"))
     before = kept()
-    folder = report("claims", {"seeds": 1, "systems": "DiffusionNAG, AG-Net, GraphPNAS"}, tmp_path / "out")
+    folder = executed("claims", {"seeds": 1, "systems": "DiffusionNAG, AG-Net, GraphPNAS"}, tmp_path / "out")
     assert kept() == before, "nothing is kept unless one asks for it"
     figures, page = (
         json.loads((folder / "result.json").read_text()),
@@ -56,7 +57,7 @@ def test_without_public_tables_it_measures_what_needs_none_and_says_what_brings_
 
 @pytest.mark.slow
 def test_with_a_public_table_it_searches_and_one_seed_decides_nothing(upstream, tmp_path):
-    folder = report("claims", {"seeds": 1, "systems": "GraphPNAS", "datasets": "cifar100"}, tmp_path / "out")
+    folder = executed("claims", {"seeds": 1, "systems": "GraphPNAS", "datasets": "cifar100"}, tmp_path / "out")
     figures, page = (
         json.loads((folder / "result.json").read_text()),
         html.unescape((folder / "report.html").read_text()),

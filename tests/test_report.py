@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import nagkit
 from nagkit.errors import ArgumentError, NagkitError
 from nagkit.report import Estimate, Parameter, check, names, page, parameters, report, save_result
+from reports import executed
 
 PARAMETERS = """\
 strength: float = 4.0  # 0 to 100: how strongly to guide
@@ -166,7 +167,7 @@ def test_an_out_that_is_a_file_is_refused(small, tmp_path):
         report("small", out=tmp_path / "out")
 
 
-def executed(*outputs):
+def with_outputs(*outputs):
     book = notebook("secret = 1")
     book.cells[0].outputs = [nbformat.v4.new_output("display_data", data) for data in outputs]
     return book
@@ -178,7 +179,7 @@ def test_a_page_draws_figures_says_their_sentence_and_loads_nothing():
         "layout": {},
         "config": {"plotlyServerURL": "https://plot.example"},
     }
-    shown = page(executed({"application/vnd.plotly.v1+json": figure, "text/plain": "a < b\n\n table"}), "a title")
+    shown = page(with_outputs({"application/vnd.plotly.v1+json": figure, "text/plain": "a < b\n\n table"}), "a title")
     body = shown[shown.index("</head>") :]
     assert "<title>a title</title>" in shown
     assert "<figcaption>a &lt; b</figcaption>" in body
@@ -191,7 +192,7 @@ def test_a_page_draws_figures_says_their_sentence_and_loads_nothing():
 
 def test_a_page_without_figures_is_small_and_controls_are_left_out():
     widget = {"application/vnd.jupyter.widget-view+json": {"model_id": "0"}, "text/plain": "IntSlider()"}
-    book = executed(widget, {"text/plain": "a result"})
+    book = with_outputs(widget, {"text/plain": "a result"})
     book.metadata["widgets"] = {"state": "large"}
     shown = page(book, "title")
     assert "a result" in shown
@@ -328,7 +329,7 @@ def test_figures_are_shown_and_written_only_where_a_report_asks(tmp_path, monkey
 
 @pytest.mark.slow
 def test_the_datasheet_says_how_reliable_the_embedded_table_is(tmp_path):
-    folder = report("datasheet", {"resamples": 20}, tmp_path / "out")
+    folder = executed("datasheet", {"resamples": 20}, tmp_path / "out")
     figures = json.loads((folder / "result.json").read_text())
     mean = figures["reliability of the mean, test_accuracy, upper half"]
     assert figures["reliability of one seed, test_accuracy, upper half"]["value"] < mean["value"] < 1

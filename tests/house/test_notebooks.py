@@ -53,3 +53,9 @@ def test_the_gallery_shows_every_kind_of_picture_and_the_reference_has_it(notebo
     assert len(kinds) > 10
     assert [name for name in kinds if f"{name}(" not in code] == []
     assert [part for part in kinds.values() if f"\n::: nagkit.{part}\n" not in reference] == []
+
+
+def test_every_report_is_executed_by_a_test(checkout):
+    tests = "".join(path.read_text() for path in (checkout / "tests").rglob("test_*.py"))
+    for notebook in (checkout / "notebooks" / "reports").glob("*.ipynb"):
+        assert f'executed("{notebook.stem}"' in tests, notebook
