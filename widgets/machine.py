@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import ipywidgets as ipw
 from nagkit_widgets.progress import Progress
 from nagkit_widgets.settings import timed_anew
-from nagkit_widgets.sources import OWN, here
+from nagkit_widgets.sources import here, workload
 from nagkit_widgets.text import message
 from nagkit_widgets.worker import Worker
 
-from nagkit.errors import ArgumentError, NagkitError
+from nagkit.errors import NagkitError
 
 if TYPE_CHECKING:
     from nagkit.networks.timing import Timed
@@ -80,12 +80,6 @@ class Machine:
 
 def _timings(table: str, networks: int) -> "Iterator[Timed]":
     """The timings of a table's networks; PyTorch loads in the thread that walks them."""
-    if table.startswith(OWN):
-        raise ArgumentError(
-            "table must be one of the list to time its networks here; those for images of your own are not timed. "
-            "Limit their params or flops instead."
-        )
     from nagkit.networks.timing import time_networks
-    from nagkit.networks.workload import Workload
 
-    yield from time_networks(Workload.of(table), networks)
+    yield from time_networks(workload(table), networks)

@@ -16,6 +16,7 @@ from nagkit.errors import ArgumentError
 from nagkit.metrics import Constraint, Metrics, Objective
 from nagkit.networks.images import ImageFile
 from nagkit.networks.trainer import COSTS, Trainer
+from nagkit.networks.workload import Workload
 from nagkit.predictors.predictor import Predictor
 from nagkit.predictors.transfer import TransferPredictor, weights
 
@@ -64,6 +65,14 @@ class OwnImages:
         """The demand that a metric stays within [low, high]."""
         wish = self.objective(metric)
         return Constraint(wish.metric, wish.values, low, high, exact=exact or wish.exact)
+
+    @cached_property
+    def workload(self) -> Workload:
+        """What is timed of it on this machine: the networks that are trained, on one image."""
+        *_, side, wide = self.trainer.task.train.images.shape
+        if side != wide:
+            raise ArgumentError(f"images must be square to time networks on them; they have {side} by {wide} pixels.")
+        return Workload(self.space.name, self.trainer.task.classes, self.trainer.skeleton, side)
 
     @cached_property
     def expected(self) -> Predictor:

@@ -7,7 +7,7 @@ by name.
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from nagkit.space import SearchSpace
 
 if TYPE_CHECKING:
     from nagkit_widgets.own_images import OwnImages
+
+    from nagkit.networks.workload import Workload
 
 EMBEDDED = "digits/mid8"
 SIZES = ("params", "flops")
@@ -168,12 +170,20 @@ def here(table: str) -> Predictor | None:
     if not (cache_folder() / "timings").is_dir():
         return None  # and PyTorch, which takes a while to load, is not needed yet
     from nagkit.networks.timing import stored
-    from nagkit.networks.workload import Workload
 
     with suppress(NagkitError):  # what is damaged or of too few is told where it is timed anew
-        timings = stored(Workload.of(table))
+        timings = stored(workload(table))
         return None if timings is None else timings.predictor()
     return None
+
+
+def workload(table: str) -> "Workload":
+    """What is timed of a table's networks on this machine, or of those for images of one's own."""
+    if table.startswith(OWN):
+        return cast("OwnImages", benchmark(table)).workload
+    from nagkit.networks.workload import Workload
+
+    return Workload.of(table)
 
 
 def sizes(table: str) -> list[str]:

@@ -3,10 +3,11 @@
 import asyncio
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from nagkit_widgets import Settings, Studio
 from nagkit_widgets.settings import settings, stops, timed_anew
-from nagkit_widgets.sources import EMBEDDED, HERE, devices, here, known
+from nagkit_widgets.sources import EMBEDDED, HERE, devices, here, known, workload
 
 from nagkit.benchmarks.registry import CACHE
 from nagkit.errors import ArgumentError, UnsatisfiableError
@@ -181,3 +182,15 @@ def test_settings_with_the_limit_can_be_copied():
     low, high = settings(table=EMBEDDED).span(HERE)
     given = Settings(table=EMBEDDED, limits=((HERE, (low + high) / 2),))
     assert str(replace(given, seed=3).guidance().constraints[0]).startswith(f"{HERE} ≤ ")
+
+
+def test_networks_for_images_of_your_own_are_timed_as_they_are_trained(tmp_path):
+    path = tmp_path / "images.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(60, 8, 8)).astype(np.float32), y=np.arange(60) % 3)
+    studio = opened(table=f"own:nas-bench-201:{path}", strength=2.0)
+    studio.panel.machine.time.click()
+    timed = workload(studio.panel.controls.settings.table)
+    assert (timed.classes, timed.image_size, timed.image_shape(studio.tokens[0])) == (3, 8, (1, 8, 8))
+    limit = limited(studio)
+    studio.panel.generate.click()
+    assert here(studio.panel.controls.settings.table).mean(studio.tokens).max() <= limit
