@@ -6,11 +6,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nagkit.errors import ArgumentError, NagkitError
 from nagkit.executors import InProcess, results
@@ -19,6 +22,7 @@ from nagkit.grid import Cell, grid
 from nagkit.index import Index
 from nagkit.report import Estimate, report, source
 
+LOCK = ".lock"  # of the process that is at work in a folder
 RECORD = "cell.json"  # beside a page: what it was made from, and what came of it
 
 
@@ -68,9 +72,14 @@ class Sweep:
         """Run what is not complete: each cell when it has finished, is kept, and stands in the index.
 
         Leave this, or kill it, and call it again to go on. A cell that fails says so and lets the others go on.
-        Workers of a cluster need the checkout and the folder where this process has them.
+        Workers of a cluster need the checkout and the folder where this process has them. Raises ``NagkitError`` where
+        another process is at work in the folder.
         """
         writable(self.folder)
+        with _held(self.folder):
+            yield from self._run(executor)
+
+    def _run(self, executor: Executor | None) -> Iterator[Finished]:
         known = {each.cell.folder: each for each in self.finished()}
         waiting = [cell for cell in self.cells if cell.folder not in known or known[cell.folder].fault]
         known = {name: each for name, each in known.items() if not each.fault}
@@ -120,6 +129,22 @@ def _run(name: str, made_by: Mapping[str, str], folder: Path, cell: Cell) -> Fin
     }
     write_atomically(place / RECORD, (json.dumps(record, indent=2) + "\n").encode())
     return found
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Nobody else sweeps in this folder meanwhile; the lock goes with the process that holds it."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise NagkitError(
+            f"Another process runs a sweep in {folder}. Wait for it, or stop it; or give this one a folder of its own."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _made_from(made_by: Mapping[str, str], cell: Cell) -> dict[str, Any]:

@@ -197,6 +197,17 @@ def test_a_sweep_that_is_left_goes_on_with_what_is_not_complete(quick, tmp_path)
     assert len([*Sweep("small", {"seed": "3..5"}, tmp_path / "out").run()]) == 1
 
 
+def test_two_sweeps_do_not_work_in_one_folder_at_the_same_time(quick, tmp_path):
+    one, other = (Sweep("small", {"seed": "1..4"}, tmp_path / "out") for _ in range(2))
+    steps = one.run()
+    next(steps)
+    with pytest.raises(NagkitError, match=r"Another process runs a sweep in .* a folder of its own"):
+        next(other.run())
+    steps.close()
+    assert len([*other.run()]) == 3
+    assert quick == [1, 2, 3, 4]
+
+
 def test_a_cell_is_run_again_when_what_it_was_made_from_has_changed(quick, small, tmp_path, monkeypatch):
     def again():
         quick.clear()

@@ -47,6 +47,11 @@ class Comparison:
         return self.box.value
 
     @property
+    def waits(self) -> bool:
+        """Whether what is held has still to be walked, before anything is drawn beside it."""
+        return self._held is not None and not self._held.whole
+
+    @property
     def last(self) -> Snapshot | None:
         """The end of what is held, once it was walked."""
         return self._held.snapshots[-1] if self._held is not None and self._held.whole else None

@@ -1,13 +1,21 @@
-// What ipywidgets leave open on a page: names for the handles of sliders, and whether motion is unwelcome.
-const HANDLES = ".jupyter-widgets.widget-slider";
+// What ipywidgets leave open on a page: names for handles of sliders and for bars, places whose sentences are read out
+// when they change, and whether motion is unwelcome.
+function set(element, attribute, value) {
+  if (element.getAttribute(attribute) !== value) element.setAttribute(attribute, value);
+}
 
 function name(root) {
-  for (const slider of root.querySelectorAll(HANDLES)) {
+  for (const slider of root.querySelectorAll(".jupyter-widgets.widget-slider")) {
     const label = slider.querySelector(".widget-label")?.textContent.trim();
-    for (const handle of slider.querySelectorAll(".noUi-handle")) {
-      if (label && handle.getAttribute("aria-label") !== label) handle.setAttribute("aria-label", label);
-    }
+    for (const handle of slider.querySelectorAll(".noUi-handle")) if (label) set(handle, "aria-label", label);
   }
+  for (const bar of root.querySelectorAll(".widget-hprogress .progress-bar")) {
+    set(bar, "role", "progressbar");
+    set(bar, "aria-label", "Progress");
+    set(bar, "aria-valuenow", String(Math.round(parseFloat(bar.style.width) || 0)));
+  }
+  // A sentence comes in place of another, so what is watched has to be the place.
+  for (const said of root.querySelectorAll(".announced")) set(said.closest(".jupyter-widgets"), "aria-live", "polite");
 }
 
 function render({ model, el }) {

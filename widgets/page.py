@@ -1,4 +1,4 @@
-"""The page that shows a panel: sliders get names for screen readers, and whether motion is unwelcome is known here."""
+"""The page that shows a panel: screen readers get names and sentences, and it is known whether motion is unwelcome."""
 
 from pathlib import Path
 

@@ -206,8 +206,9 @@ class Panel(ipw.VBox):
     def _begin(self) -> None:
         if self.worker.state != "idle":  # in place, all is done by now
             self.generate.disabled, self.stop.disabled = True, False
-            learning = "" if self.controls.labels.disabled else "Learning from the labels, then generating "
-            self._say(f"{learning or 'Generating '}{self.controls.samples.value} architectures.")
+            first = "" if self.controls.labels.disabled else "Learning from the labels, then generating "
+            first = "Generating what is held, then " if self.comparison.waits else first
+            self._say(f"{first or 'Generating '}{self.controls.samples.value} architectures.")
             if self._asked is not None and self._asked.system != DIFFUSION:
                 self._say(f"Searching: {self._asked.budget} evaluations.")
 

@@ -25,8 +25,7 @@ STYLE = """<style>
 
 def message(text: str, refused: bool = False, announced: bool = True) -> str:
     """A sentence that screen readers announce, unless it changes all the time; a refusal interrupts."""
-    live = "role='status' aria-live='polite'" if announced else ""
-    kind = "class='refused' role='alert'" if refused else f"class='said' {live}"
+    kind = "class='refused' role='alert'" if refused else f"class='said{' announced' if announced else ''}'"
     return f"<div class='nagkit'><div {kind}>{html.escape(text)}</div></div>"
 
 

@@ -88,9 +88,7 @@ class Tray(ipw.VBox):
         mime = MIME.get(name.rpartition(".")[2], "application/octet-stream")
         address = f"data:{mime};base64,{base64.b64encode(content).decode()}"
         link = f"<a download='{safe(name)}' href='{address}'>Download {safe(name)}</a>"
-        self.said.value = (
-            f"<div class='nagkit'><div class='said' role='status'>{link}, {len(content):,} bytes.</div></div>"
-        )
+        self.said.value = f"<div class='nagkit'><div class='said announced'>{link}, {len(content):,} bytes.</div></div>"
 
     def _ended(self) -> None:
         self.export.disabled = False

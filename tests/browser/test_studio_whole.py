@@ -262,4 +262,6 @@ def test_the_studio_has_no_serious_fault_for_those_who_see_or_move_otherwise(stu
     page.emulate_media(reduced_motion="reduce")
     page.wait_for_timeout(500)
     assert faults(page, ".jp-OutputArea-output .jupyter-widgets") == []
+    assert page.get_by_role("progressbar", name="Progress").count() == 2
+    assert page.evaluate("() => document.querySelector('.nagkit .said').closest('[aria-live=polite]') !== null")
     shutil.rmtree(studio.file.parent / "runs", ignore_errors=True)

@@ -251,7 +251,9 @@ def test_held_settings_walk_again_beside_the_present_ones(panel):
     held = panel._kept.values
     panel.comparison.box.value = True
     assert panel.stage.figure.layout.xaxis3.domain == (0.0, 0.27)
+    assert panel.comparison.waits
     panel.controls.strength.value = 0.0
+    assert not panel.comparison.waits
     figure = panel.stage.figure
     assert np.array_equal(np.array(figure.data[BEFORE].y), held[:, 0])
     assert len(figure.data[HELD].text) > 2
