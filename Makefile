@@ -47,7 +47,7 @@ app: $(STAMP)  ## serve the studio alone, without cells and code, to any number 
 	$(RUN) voila notebooks/studio.ipynb $(APP_FLAGS) $(ARGS)
 
 test: $(STAMP)  ## run all tests
-	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup --max-worker-restart 0 $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 fast: $(STAMP)  ## run the tests that are not slow and need no browser
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist loadfile -m 'not slow and not browser' $(ARGS)

@@ -16,9 +16,22 @@ hypothesis.settings.load_profile("nagkit")
 BESIDE = Path(__file__).parents[2] / "shared" / "upstream"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first, those in a browser last: most faults show in the first minute."""
-    items.sort(key=lambda item: [item.get_closest_marker(name) is not None for name in ("browser", "slow")])
+    """Quick tests first, as most faults show in the first minute; slow ones of a file in one process, by its fixtures.
+
+    Those in a browser come last, or first where there are several processes: one of them is at it while others work.
+    """
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(item.config.rootpath))))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.get_closest_marker("browser"):
+        return 0 if "PYTEST_XDIST_WORKER" in os.environ else 3
+    return 2 if item.get_closest_marker("slow") else 1
 
 
 @pytest.fixture(scope="session", autouse=True)

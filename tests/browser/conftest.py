@@ -35,6 +35,7 @@ KERNEL_IS_IDLE = """() => {
 }"""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what lies here as browser tests, and keep them in one process: one server, one browser at a time."""
     for item in items:

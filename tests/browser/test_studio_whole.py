@@ -206,10 +206,10 @@ def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, out
     said(page, "Stopped")
     choose(page, "System", "AG-Net: latent variables")
     said(page, "Press Search")
-    page.evaluate(SET, ["Budget", 500])
-    said(page, "Press Search: 500")
+    page.evaluate(SET, ["Budget", 1000])
+    said(page, "Press Search: 1000")
     button(page, "Search").click()
-    many = "() => /^Evaluated: [2-9]\\d /.test(document.querySelector('.nagkit .said').textContent)"
+    many = "() => /^Evaluated: ([2-9]\\d|\\d{3}) of/.test(document.querySelector('.nagkit .said').textContent)"
     page.wait_for_function(many, timeout=120_000)  # what a search loads first is there
     heard["searching"] = page.evaluate(HEARD, "Stop")
     said(page, "Stopped after")
