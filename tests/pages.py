@@ -7,13 +7,13 @@ from axe_playwright_python.sync_playwright import Axe
 SERIOUS = {"serious", "critical"}
 PICTURE = ".js-plotly-plot"
 DOTS = f"() => document.querySelector('{PICTURE}').data[2].y.map(Number)"
-SENTENCES = "() => [...document.querySelectorAll('.nagkit .said')].map(e => e.textContent)"
+SENTENCES = "() => [...document.querySelectorAll('.nagkit .announced')].map(e => e.textContent)"
 
 
 def said(page, text, seconds=120):
     """Wait until the panel's first sentence begins so."""
     page.wait_for_function(
-        "text => document.querySelector('.nagkit .said, .nagkit .refused')?.textContent.startsWith(text)",
+        "text => document.querySelector('.nagkit .announced, .nagkit .refused')?.textContent.startsWith(text)",
         arg=text,
         timeout=1000 * seconds,
     )

@@ -32,7 +32,7 @@ def shot(page):
 
 def ended(page):
     """The live view says that everything has ended."""
-    said = "() => document.querySelector('.nagkit .said')?.textContent.startsWith('All have ended')"
+    said = "() => document.querySelector('.nagkit .announced')?.textContent.startsWith('All have ended')"
     page.wait_for_function(said, timeout=120_000)
 
 

@@ -5,7 +5,7 @@ import time
 from pages import DOTS, PICTURE, button, faults, handle, said
 
 CONTROLS = "() => document.querySelectorAll('button.jupyter-button').length"
-READ = "() => [document.querySelector('.nagkit .said').textContent, document.querySelector('.nagkit pre').textContent]"
+READ = "() => [document.querySelector('.nagkit .announced').textContent, document.querySelector('.nagkit pre').textContent]"
 
 
 def visit(page, address):

@@ -21,7 +21,7 @@ def race(open_notebook):
 
 def said(page, text):
     page.wait_for_function(
-        "text => document.querySelector('.nagkit .said')?.textContent.startsWith(text)", arg=text, timeout=120_000
+        "text => document.querySelector('.nagkit .announced')?.textContent.startsWith(text)", arg=text, timeout=120_000
     )
 
 

@@ -13,7 +13,7 @@ from nagkit_widgets.settings import Settings
 from pages import DOTS, PICTURE, button, choose, faults, handle, options, said, said_anywhere
 
 HEARD = """name => new Promise(heard => {
-    const area = document.querySelector('.nagkit .said').closest('.jupyter-widgets');
+    const area = document.querySelector('.nagkit .announced').closest('.jupyter-widgets');
     const press = [...document.querySelectorAll('button.jupyter-button')].find(b => b.innerText.trim() === name);
     const began = performance.now();
     const seen = new MutationObserver(() => {
@@ -209,7 +209,7 @@ def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, out
     page.evaluate(SET, ["Budget", 1000])
     said(page, "Press Search: 1000")
     button(page, "Search").click()
-    many = "() => /^Evaluated: ([2-9]\\d|\\d{3}) of/.test(document.querySelector('.nagkit .said').textContent)"
+    many = "() => /^Evaluated: ([2-9]\\d|\\d{3}) of/.test(document.querySelector('.nagkit .announced').textContent)"
     page.wait_for_function(many, timeout=120_000)  # what a search loads first is there
     heard["searching"] = page.evaluate(HEARD, "Stop")
     said(page, "Stopped after")
@@ -263,5 +263,5 @@ def test_the_studio_has_no_serious_fault_for_those_who_see_or_move_otherwise(stu
     page.wait_for_timeout(500)
     assert faults(page, ".jp-OutputArea-output .jupyter-widgets") == []
     assert page.get_by_role("progressbar", name="Progress").count() == 2
-    assert page.evaluate("() => document.querySelector('.nagkit .said').closest('[aria-live=polite]') !== null")
+    assert page.evaluate("() => document.querySelector('.nagkit .announced').closest('[aria-live=polite]') !== null")
     shutil.rmtree(studio.file.parent / "runs", ignore_errors=True)
