@@ -5,7 +5,7 @@ import time
 from pages import DOTS, PICTURE, button, faults, handle, said
 
 CONTROLS = "() => document.querySelectorAll('button.jupyter-button').length"
-READ = "() => [document.querySelector('.nagkit .announced').textContent, document.querySelector('.nagkit pre').textContent]"
+READ = "() => ['.announced', 'pre'].map(kind => document.querySelector(`.nagkit ${kind}`).textContent)"
 
 
 def visit(page, address):
