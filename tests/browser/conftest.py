@@ -95,7 +95,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the studio as ``make app`` serves it, from a copy of its notebook."""
     home = tmp_path_factory.mktemp("app")
     notebook = shutil.copy(CHECKOUT / "notebooks" / "studio.ipynb", home)
-    told = subprocess.run(["make", "--dry-run", "app"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        ["make", "--dry-run", "app", "ARGS="], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
     (line,) = (line for line in told.stdout.splitlines() if " -m voila " in line)
     _, _, *flags = (word for word in shlex.split(line.partition(" -m ")[2]) if word != "--no-browser")
     port = _free_port()
