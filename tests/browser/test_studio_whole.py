@@ -198,15 +198,16 @@ def test_a_flood_of_slider_events_ends_in_the_picture_of_the_last(studio, outsid
     assert outside == []
 
 
-def heard(page, press, begun):
-    """Milliseconds until Stop was heard after work had begun: up to three tries, as the machine may be busy."""
+def heard(page, press, begun, times=1):
+    """Milliseconds until Stop was heard after work had begun: the median of so many times."""
     waited = []
-    while len(waited) < 3 and min(waited, default=LATEST) >= LATEST:
+    for _ in range(times):
         button(page, press).click()
         begun()
         waited.append(page.evaluate(HEARD, "Stop"))
         said(page, "Stopped")
-    return waited
+    print(f"ms until Stop was heard after {press}:", waited)
+    return np.median(waited)
 
 
 def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, outside):
@@ -219,7 +220,7 @@ def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, out
     said(page, "Press Search: 1000")
     many = "() => /^Evaluated: ([2-9]\\d|\\d{3}) of/.test(document.querySelector('.nagkit .announced').textContent)"
     # What a search loads first is there by then.
-    searching = heard(page, "Search", lambda: page.wait_for_function(many, timeout=120_000))
+    searching = heard(page, "Search", lambda: page.wait_for_function(many, timeout=120_000), times=5)
 
     rng = np.random.default_rng(0)
     path = studio.file.parent / "mine.npz"
@@ -236,8 +237,7 @@ def test_stop_is_heard_at_once_while_sampling_searching_and_training(studio, out
         page.wait_for_timeout(4000)  # a training is under way: each takes many seconds
 
     training = heard(page, "Search", trains)
-    print("ms until Stop was heard:", sampling, searching, training)
-    assert max(map(min, (sampling, searching, training))) < LATEST, (sampling, searching, training)
+    assert max(sampling, searching, training) < LATEST, (sampling, searching, training)
     assert outside == []
 
 
